@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Live Update Orchestrator: interface for file handlers in the kernel.
+ *
+ * Names and signatures are those of Linux 6.19 and later, so that a handler
+ * written for that builds here.
+ */
+#ifndef _LINUX_LIVEUPDATE_H
+#define _LINUX_LIVEUPDATE_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+#include "../uapi/linux/liveupdate.h"
+
+struct file;
+struct liveupdate_file_handler;
+struct luo_pages;
+struct module;
+
+/* Including the terminating NUL. */
+#define LIVEUPDATE_HNDL_COMPAT_LENGTH	48
+
+/**
+ * struct liveupdate_file_op_args - what every callback of a file handler gets
+ * @handler:         the handler itself
+ * @retrieve_status: in can_finish() and finish(): 0 when nobody has asked for
+ *                   the file, 1 when it has been retrieved, a negative errno
+ *                   when that failed for good
+ * @file:            the file; retrieve() returns the new one here
+ * @serialized_data: number that goes to the next kernel; preserve() sets it,
+ *                   freeze() may change it
+ * @private_data:    the handler's own, in this kernel only
+ * @pages:           not in the in-tree interface: extents and blob of this
+ *                   file in the handover image. Handlers that use it need not
+ *                   describe their pages themselves.
+ */
+struct liveupdate_file_op_args {
+	struct liveupdate_file_handler *handler;
+	int retrieve_status;
+	struct file *file;
+	u64 serialized_data;
+	void *private_data;
+	struct luo_pages *pages;
+};
+
+/**
+ * struct liveupdate_file_ops - callbacks of a file handler
+ * @can_preserve: is this a file for the handler? Required. Must not sleep long;
+ *                called without any lock of the handler.
+ * @preserve:     start to preserve @args->file. Required. A negative errno goes
+ *                to the caller of PRESERVE_FD.
+ * @unpreserve:   undo preserve(). Required. Cannot fail.
+ * @freeze:       last look before the kexec. Optional. A negative errno is a
+ *                veto: everything is unfrozen and reboot(2) returns it.
+ * @unfreeze:     undo freeze(). Optional.
+ * @retrieve:     make @args->file from what came. Required. -ENOMEM, -EINTR,
+ *                -EMFILE, -ENFILE and -ENOSPC must have undone everything and
+ *                may be tried again; any other error is final.
+ * @can_finish:   may the session end? Optional.
+ * @finish:       the session ends, whether or not the file was retrieved.
+ *                Required.
+ * @get_id:       identity of the file, so that nobody preserves it twice.
+ *                Optional; default: address of the struct file.
+ * @owner:        module that is pinned while the handler holds files
+ *
+ * All but can_preserve() and get_id() are called in process context with the
+ * session's mutex held and may sleep.
+ */
+struct liveupdate_file_ops {
+	bool (*can_preserve)(struct liveupdate_file_handler *handler,
+			     struct file *file);
+	int (*preserve)(struct liveupdate_file_op_args *args);
+	void (*unpreserve)(struct liveupdate_file_op_args *args);
+	int (*freeze)(struct liveupdate_file_op_args *args);
+	void (*unfreeze)(struct liveupdate_file_op_args *args);
+	int (*retrieve)(struct liveupdate_file_op_args *args);
+	bool (*can_finish)(struct liveupdate_file_op_args *args);
+	void (*finish)(struct liveupdate_file_op_args *args);
+	unsigned long (*get_id)(struct file *file);
+	struct module *owner;
+};
+
+/**
+ * struct liveupdate_file_handler - support for one kind of file
+ * @ops:        its callbacks
+ * @compatible: name and version of its data, the same in both kernels
+ */
+struct liveupdate_file_handler {
+	const struct liveupdate_file_ops *ops;
+	const char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
+
+	/* private: */
+	struct list_head list;
+	struct list_head flb_list;
+};
+
+int liveupdate_register_file_handler(struct liveupdate_file_handler *fh);
+void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh);
+
+#endif /* _LINUX_LIVEUPDATE_H */

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The orchestrator's portable core: what its parts and the rest of the module
+ * may ask of it.
+ */
+#ifndef LUO_CORE_H
+#define LUO_CORE_H
+
+#include "luo_plat.h"
+#include "luo_format.h"
+
+struct file;
+struct liveupdate_file_handler;
+
+/*
+ * ---------------------------------------------------------------- memory
+ */
+
+/**
+ * struct luo_extent - &struct luo_extent_ser, unpacked
+ * @index: in pages from the start of the file
+ * @pfn:   page frame number of the first folio
+ * @count: number of folios, 1 to LUO_EXTENT_MAX_COUNT
+ * @order: of each folio
+ * @flags: LUO_EXTENT_*
+ */
+struct luo_extent {
+	u64 index;
+	u64 pfn;
+	u32 count;
+	u8 order;
+	u8 flags;
+};
+
+static inline u64 luo_extent_pages(const struct luo_extent *ext)
+{
+	return (u64)ext->count << ext->order;
+}
+
+/**
+ * struct luo_mem_ops - the keeper of physical memory, as the core sees it
+ * @block_alloc: a zeroed block that will survive; NULL without memory. May
+ *               sleep.
+ * @block_free:  gives one back.
+ * @block_phys:  its physical address.
+ * @block_virt:  the reverse; only for addresses that @block_phys returned or
+ *               @claim has accepted.
+ * @track:       keep these page frames for the next kernel. -EBUSY when one
+ *               of them is kept already, -EOPNOTSUPP when one is not memory
+ *               that the next kernel will have, -ENOMEM above the limit; then
+ *               none of them is. Called once per block of extents.
+ * @untrack:     the reverse.
+ * @claim:       in the new kernel: these frames belong to what is being read.
+ *               -ERANGE when one lies outside the covering ranges, or in the
+ *               chain; -EBUSY when one is claimed already; then none is.
+ * @release:     in the new kernel: claimed frames that nobody wants; they go
+ *               to the allocator.
+ * @crc32c:      seed ~0, not inverted at the end.
+ */
+struct luo_mem_ops {
+	void *(*block_alloc)(void);
+	void (*block_free)(void *block);
+	u64 (*block_phys)(const void *block);
+	void *(*block_virt)(u64 phys);
+	int (*track)(u64 pfn, u64 nr);
+	void (*untrack)(u64 pfn, u64 nr);
+	int (*claim)(u64 pfn, u64 nr);
+	void (*release)(u64 pfn, u64 nr);
+};
+
+/*
+ * ------------------------------------------------- pages of one file (luo_pages.c)
+ */
+
+/**
+ * struct luo_pages - the extents of one preserved file, and its blob
+ * @head:      first block, or NULL while nothing is in it
+ * @tail:      last block
+ * @nr_pages:  4 KiB pages in all extents
+ * @nr_blocks: blocks
+ *
+ * Serialised by whoever owns the file. Blocks other than the last may be
+ * partly filled; extents are in order of their index and do not overlap.
+ */
+struct luo_pages {
+	void *head;
+	void *tail;
+	u64 nr_pages;
+	u64 nr_blocks;
+};
+
+/* Outgoing. All of these may sleep. */
+int luo_pages_init(struct luo_pages *pages);		/* allocates the first block */
+void *luo_pages_blob(struct luo_pages *pages);		/* LUO_BLOB_SIZE bytes; after a change: luo_pages_seal_blob() */
+void luo_pages_seal_blob(struct luo_pages *pages);
+
+/**
+ * luo_pages_append() - add a run behind all others
+ *
+ * Joins it to the last extent where both fit together. Does not track: the
+ * caller has pinned and tracked the frames. Blocks that become full are
+ * sealed; luo_pages_seal() seals the last one.
+ *
+ * Return: 0, -ENOMEM.
+ */
+int luo_pages_append(struct luo_pages *pages, const struct luo_extent *ext);
+void luo_pages_seal(struct luo_pages *pages);
+
+/* Frees the blocks; what the extents name is the caller's business. */
+void luo_pages_destroy(struct luo_pages *pages);
+
+/*
+ * Blocks one by one, for the freeze that rewrites only those that changed:
+ *	for (b = luo_pages_first(p); b; b = luo_pages_next(b))
+ */
+void *luo_pages_first(struct luo_pages *pages);
+void *luo_pages_next(const void *block);
+unsigned int luo_block_nr_extents(const void *block);
+void luo_block_extent(const void *block, unsigned int i, struct luo_extent *ret);
+
+/**
+ * luo_pages_replace() - give a block other extents
+ * @block: one of @pages
+ * @ext:   what it shall hold from now on, in order; @nr may be 0
+ *
+ * New blocks are put behind @block where one is not enough; an empty block
+ * stays in the list. All blocks touched are sealed. On failure nothing has
+ * changed.
+ *
+ * Return: the last block written (to go on with its successor), or
+ * ERR_PTR(-ENOMEM).
+ */
+void *luo_pages_replace(struct luo_pages *pages, void *block,
+			const struct luo_extent *ext, unsigned long nr);
+
+/*
+ * ------------------------------------------------- covering ranges (luo_cover.c)
+ */
+
+/**
+ * struct luo_range - page frames [start, end)
+ */
+struct luo_range {
+	u64 start;
+	u64 end;
+};
+
+/* A frame that is lost until the next cold boot weighs as much as so many delayed ones. */
+#define LUO_HOLE_WEIGHT		16
+
+/**
+ * luo_cover() - cover all set bits by few ranges
+ * @bits:      bit n is page frame n
+ * @nbits:     size of the bitmap in bits
+ * @walls:     frames that no range may contain, sorted, disjoint; none of
+ *             their bits is set
+ * @nr_walls:  number of them
+ * @holes:     frames that would be lost inside a range, sorted, disjoint;
+ *             their bits may be clear only
+ * @nr_holes:  number of them
+ * @ret:       the ranges, sorted and disjoint; each starts and ends with a
+ *             set bit
+ * @max:       room in @ret
+ *
+ * Leaves out the heaviest gaps between set bits: the weight of a gap is its
+ * number of frames, each hole in it counting LUO_HOLE_WEIGHT, and a gap with
+ * a wall always goes first. Allocates nothing; linear in words of the bitmap
+ * plus gaps worth a look, plus walls and holes.
+ *
+ * Return: number of ranges, 0 for an empty bitmap, -E2BIG when @max is too
+ * small for the walls.
+ */
+int luo_cover(const unsigned long *bits, u64 nbits,
+	      const struct luo_range *walls, unsigned int nr_walls,
+	      const struct luo_range *holes, unsigned int nr_holes,
+	      struct luo_range *ret, unsigned int max);
+
+/*
+ * ------------------------------------------------- claims (luo_claim.c)
+ */
+
+/**
+ * struct luo_claims - which frames of the covering ranges belong to whom
+ *
+ * One bit a frame; filled while the image is read, and then the exact set of
+ * what may not be freed.
+ */
+struct luo_claims {
+	struct luo_range *ranges;	/* sorted, disjoint */
+	unsigned long **bits;		/* per range, bit 0 is ranges[i].start */
+	unsigned int nr;
+};
+
+int luo_claims_init(struct luo_claims *c, const struct luo_range *ranges,
+		    unsigned int nr);	/* -EINVAL: unsorted or overlapping; -ENOMEM */
+void luo_claims_destroy(struct luo_claims *c);
+int luo_claim(struct luo_claims *c, u64 pfn, u64 nr);	/* 0, -ERANGE, -EBUSY; all or nothing */
+bool luo_claimed(const struct luo_claims *c, u64 pfn);	/* false outside the ranges */
+/* Next run of unclaimed frames at or after @pfn. false when there is none. */
+bool luo_claims_next_free(const struct luo_claims *c, u64 pfn, struct luo_range *ret);
+
+/*
+ * ------------------------------------------------- the whole
+ */
+
+/**
+ * luo_core_init() - before everything else
+ * @mem:   the keeper of memory
+ * @nonce: of this boot, never 0
+ */
+int luo_core_init(const struct luo_mem_ops *mem, u64 nonce);
+void luo_core_exit(void);
+
+/**
+ * luo_core_receive() - read the image of the previous kernel
+ * @root:  physical address of its root
+ * @nonce: what the chain says
+ *
+ * Validates and claims everything in one pass, and makes incoming sessions of
+ * it. A damaged session or file is kept, and answers EIO; what cannot be
+ * reached because of it stays reserved.
+ *
+ * Return: 0 when every frame that belongs to somebody is claimed, so that the
+ * rest may be freed. -EUCLEAN when parts are damaged (what is sound can be
+ * retrieved; free nothing). -EINVAL, -EPROTONOSUPPORT (format): nothing can
+ * be used. -ENOMEM.
+ */
+int luo_core_receive(u64 root, u64 nonce);
+
+/**
+ * luo_core_freeze() - stop the sessions and write the image
+ * @ret_root: the root block, for the chain and for stamps; valid until
+ *            luo_core_thaw()
+ *
+ * Afterwards every ioctl and close blocks until luo_core_thaw(). On failure
+ * everything is as before. Room for the image has been allocated when
+ * sessions and files came, none is here (but a file handler may).
+ *
+ * Return: 0, or the error of the handler that said no; the reason is in the
+ * log and in luo_last_error().
+ */
+int luo_core_freeze(struct luo_root_ser **ret_root);
+void luo_core_thaw(void);
+
+/* Block list of holes for the root, set by the keeper of memory before luo_core_freeze_finish(). */
+int luo_core_set_holes(const struct luo_range *holes, unsigned int nr);
+
+/* Seal the root (call after luo_core_set_holes()). Stamps can be written later. */
+void luo_core_seal_root(void);
+
+struct luo_counts {
+	u64 sessions_out, files_out, pages_out;
+	u64 sessions_in, files_in, pages_in;
+	u64 generation;		/* of this kernel: 0 after a cold boot */
+};
+
+void luo_core_counts(struct luo_counts *ret);
+bool luo_core_idle(void);	/* nothing preserved, nothing incoming: may unload */
+
+/* A reason for the user: goes to the log, and is what last_error shows. */
+__printf(1, 2) void luo_error(const char *fmt, ...);
+void luo_last_error(char *buf, size_t size);
+
+/*
+ * ------------------------------------------------- front end
+ */
+int luo_device_open(void);		/* -EBUSY */
+void luo_device_release(void);
+long luo_device_ioctl(unsigned int cmd, unsigned long arg);
+
+/* file_operations of a session call these; private_data is the session. */
+struct luo_session;
+long luo_session_ioctl(struct luo_session *session, unsigned int cmd, unsigned long arg);
+void luo_session_release(struct luo_session *session);
+
+#endif /* LUO_CORE_H */
