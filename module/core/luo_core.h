@@ -55,7 +55,6 @@ static inline u64 luo_extent_pages(const struct luo_extent *ext)
  *               chain; -EBUSY when one is claimed already; then none is.
  * @release:     in the new kernel: claimed frames that nobody wants; they go
  *               to the allocator.
- * @crc32c:      seed ~0, not inverted at the end.
  */
 struct luo_mem_ops {
 	void *(*block_alloc)(void);
@@ -78,57 +77,114 @@ struct luo_mem_ops {
  * @tail:      last block
  * @nr_pages:  4 KiB pages in all extents
  * @nr_blocks: blocks
+ * @renumber:  blocks were put in between; luo_pages_seal() counts them anew
  *
  * Serialised by whoever owns the file. Blocks other than the last may be
  * partly filled; extents are in order of their index and do not overlap.
+ *
+ * A handler finds one in &struct liveupdate_file_op_args. Before preserve() it
+ * is empty; a handler that wants it calls luo_pages_init(), and
+ * luo_pages_destroy() in unpreserve() and where its preserve() fails. In the
+ * next kernel it arrives filled and read-only, validated and claimed; finish()
+ * decides what becomes of the frames, the core gives back the blocks.
  */
 struct luo_pages {
 	void *head;
 	void *tail;
 	u64 nr_pages;
 	u64 nr_blocks;
+	bool renumber;
 };
 
-/* Outgoing. All of these may sleep. */
-int luo_pages_init(struct luo_pages *pages);		/* allocates the first block */
-void *luo_pages_blob(struct luo_pages *pages);		/* LUO_BLOB_SIZE bytes; after a change: luo_pages_seal_blob() */
+/**
+ * luo_pages_init() - allocate the first block
+ * @pages: what becomes ready for use
+ *
+ * Context: May sleep, like all functions that allocate or free blocks.
+ * Return: 0, -ENOMEM.
+ */
+int luo_pages_init(struct luo_pages *pages);
+
+/**
+ * luo_pages_blob() - what the handler keeps of the file itself
+ * @pages: initialised, or received
+ *
+ * Return: LUO_BLOB_SIZE bytes, zero at first, aligned to 8; whoever changes
+ * them calls luo_pages_seal_blob(). NULL when there is none.
+ */
+void *luo_pages_blob(struct luo_pages *pages);
 void luo_pages_seal_blob(struct luo_pages *pages);
 
 /**
  * luo_pages_append() - add a run behind all others
+ * @pages: initialised
+ * @ext:   the run; begins where the last one ends, or later
  *
  * Joins it to the last extent where both fit together. Does not track: the
  * caller has pinned and tracked the frames. Blocks that become full are
  * sealed; luo_pages_seal() seals the last one.
  *
- * Return: 0, -ENOMEM.
+ * Return: 0, -ENOMEM; -EINVAL for a run that the image cannot express.
  */
 int luo_pages_append(struct luo_pages *pages, const struct luo_extent *ext);
+
+/**
+ * luo_pages_seal() - make the list ready for the next kernel
+ * @pages: any
+ *
+ * Cheap unless blocks were inserted. The core calls it for every file after
+ * its freeze; a handler need not.
+ */
 void luo_pages_seal(struct luo_pages *pages);
 
-/* Frees the blocks; what the extents name is the caller's business. */
+/**
+ * luo_pages_destroy() - free the blocks
+ * @pages: any; empty afterwards
+ *
+ * What the extents name is the caller's business.
+ */
 void luo_pages_destroy(struct luo_pages *pages);
 
-/*
- * Blocks one by one, for the freeze that rewrites only those that changed:
+/**
+ * luo_pages_first() - the blocks one by one
+ * @pages: any
+ *
+ * For the freeze that rewrites only those that changed::
+ *
  *	for (b = luo_pages_first(p); b; b = luo_pages_next(b))
+ *
+ * Return: the first block, NULL when there is none.
  */
 void *luo_pages_first(struct luo_pages *pages);
 void *luo_pages_next(const void *block);
+
+/**
+ * luo_block_nr_extents() - how much a block holds
+ * @block: of a &struct luo_pages
+ */
 unsigned int luo_block_nr_extents(const void *block);
+
+/**
+ * luo_block_extent() - one extent of a block
+ * @block: of a &struct luo_pages
+ * @i:     below luo_block_nr_extents()
+ * @ret:   the extent
+ */
 void luo_block_extent(const void *block, unsigned int i, struct luo_extent *ret);
 
 /**
  * luo_pages_replace() - give a block other extents
+ * @pages: initialised
  * @block: one of @pages
- * @ext:   what it shall hold from now on, in order; @nr may be 0
+ * @ext:   what it shall hold from now on, in order
+ * @nr:    number of them, may be 0
  *
  * New blocks are put behind @block where one is not enough; an empty block
  * stays in the list. All blocks touched are sealed. On failure nothing has
  * changed.
  *
  * Return: the last block written (to go on with its successor), or
- * ERR_PTR(-ENOMEM).
+ * ERR_PTR(-ENOMEM); ERR_PTR(-EINVAL) for a run that the image cannot express.
  */
 void *luo_pages_replace(struct luo_pages *pages, void *block,
 			const struct luo_extent *ext, unsigned long nr);
@@ -191,12 +247,44 @@ struct luo_claims {
 	unsigned int nr;
 };
 
+/**
+ * luo_claims_init() - nothing is claimed yet
+ * @c:      what becomes ready for use
+ * @ranges: the covering ranges, sorted, disjoint, none empty; copied
+ * @nr:     number of them, may be 0
+ *
+ * Return: 0; -EINVAL for ranges that are not as described; -ENOMEM.
+ */
 int luo_claims_init(struct luo_claims *c, const struct luo_range *ranges,
-		    unsigned int nr);	/* -EINVAL: unsorted or overlapping; -ENOMEM */
+		    unsigned int nr);
 void luo_claims_destroy(struct luo_claims *c);
-int luo_claim(struct luo_claims *c, u64 pfn, u64 nr);	/* 0, -ERANGE, -EBUSY; all or nothing */
-bool luo_claimed(const struct luo_claims *c, u64 pfn);	/* false outside the ranges */
-/* Next run of unclaimed frames at or after @pfn. false when there is none. */
+
+/**
+ * luo_claim() - these frames now belong to somebody
+ * @c:   the claims
+ * @pfn: first frame
+ * @nr:  frames, at least 1
+ *
+ * Return: 0; -ERANGE when one of them lies outside the ranges; -EBUSY when one
+ * is claimed already. Then none is claimed by this call.
+ */
+int luo_claim(struct luo_claims *c, u64 pfn, u64 nr);
+
+/**
+ * luo_claimed() - does a frame belong to somebody?
+ * @c:   the claims
+ * @pfn: the frame; outside the ranges the answer is no
+ */
+bool luo_claimed(const struct luo_claims *c, u64 pfn);
+
+/**
+ * luo_claims_next_free() - find frames that nobody claimed
+ * @c:   the claims
+ * @pfn: where to begin
+ * @ret: the next run of them at or after @pfn, inside one range
+ *
+ * Return: false when there is none.
+ */
 bool luo_claims_next_free(const struct luo_claims *c, u64 pfn, struct luo_range *ret);
 
 /*
@@ -242,10 +330,32 @@ int luo_core_receive(u64 root, u64 nonce);
 int luo_core_freeze(struct luo_root_ser **ret_root);
 void luo_core_thaw(void);
 
-/* Block list of holes for the root, set by the keeper of memory before luo_core_freeze_finish(). */
+/**
+ * luo_core_reserve_holes() - room for the list of holes, ahead of the freeze
+ * @nr: records; a number below an earlier one changes nothing
+ *
+ * Context: May sleep. Not between freeze and thaw.
+ * Return: 0, -ENOMEM.
+ */
+int luo_core_reserve_holes(unsigned int nr);
+
+/**
+ * luo_core_set_holes() - what nobody may ever free
+ * @holes: runs of frames inside the covering ranges that this kernel does not
+ *         manage; sorted, disjoint
+ * @nr:    number of them, may be 0
+ *
+ * Between luo_core_freeze() and luo_core_seal_root(). Allocates nothing.
+ *
+ * Return: 0; -ENOSPC when more than luo_core_reserve_holes() was told of.
+ */
 int luo_core_set_holes(const struct luo_range *holes, unsigned int nr);
 
-/* Seal the root (call after luo_core_set_holes()). Stamps can be written later. */
+/**
+ * luo_core_seal_root() - the image is complete
+ *
+ * After luo_core_set_holes(). Stamps can be written later.
+ */
 void luo_core_seal_root(void);
 
 struct luo_counts {

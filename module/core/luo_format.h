@@ -79,7 +79,8 @@ enum luo_stamp {
  * @holes:      physical address of the first block of holes, 0 for none
  * @nr_holes:   records in all of them
  * @tsc_khz:    frequency of the TSC, 0 if it cannot be compared
- * @stamp:      see &enum luo_stamp; the only part that is not under @hdr.crc
+ * @stamp:      see &enum luo_stamp; counts as 0 in @hdr.crc, so that it can be
+ *              written when the root is sealed
  */
 struct luo_root_ser {
 	struct luo_block_ser hdr;
@@ -157,6 +158,8 @@ struct luo_extent_ser {
 #define LUO_EXTENT_ORDER_BITS	6
 #define LUO_EXTENT_PFN_BITS	40
 #define LUO_EXTENT_MAX_COUNT	((1U << 24) - 1)
+/* Of the 63 that fit; 18 is 1 GiB. Index and page frame are aligned to it. */
+#define LUO_EXTENT_MAX_ORDER	18
 
 /* A file's first page block carries what its handler wants to keep of it. */
 #define LUO_BLOB_SIZE		512
