@@ -8,6 +8,7 @@
 # QEMU runs from it, so results do not depend on what is installed on the host.
 
 set -eu -o pipefail
+trap 'echo "${0##*/}: failed in line $LINENO" >&2' ERR
 
 luo_vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 luo_top=$(cd "$luo_vm/../.." && pwd)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Everything is built and run in the toolbox, a Debian chroot that the first
+# call fetches into the cache (tests/vm/fetch). "make help" lists what there is.
+
+O ?= $(CURDIR)/build
+KERNELS ?= 6.1 6.12
+JOBS ?= 2
+
+export O KERNELS
+
+VM := tests/vm
+BOX := $(VM)/toolbox
+SUB = $(BOX) $(MAKE) --no-print-directory O=$(O)
+
+# Parts that are not there (yet) in a tree are left out.
+have = $(if $(wildcard $(1)),$(2))
+
+.PHONY: all toolbox module lib luoctl vm
+all: module lib luoctl
+
+toolbox:
+	@$(VM)/fetch $(sort $(if $(filter 7.2,$(KERNELS)),trixie) bookworm)
+
+module: toolbox
+	$(call have,module/Kbuild,@$(VM)/build-module $(KERNELS))
+
+lib: toolbox
+	$(call have,lib/Makefile,@$(SUB) -C lib)
+
+luoctl: lib
+	$(call have,tools/luoctl/Makefile,@$(SUB) -C tools/luoctl)
+
+# What the VMs start from.
+vm: module luoctl
+	@$(SUB) -C $(VM) helpers
+	@$(BOX) $(VM)/images $(KERNELS)
+
+# --- checks -------------------------------------------------------------------
+
+.PHONY: check check-unit check-vm check-debug lint
+check:
+	@tests/run all
+
+check-unit:
+	@tests/run unit
+
+# CASE=NAME FROM=6.1 TO=6.12 CHAIN="6.1 6.1 6.12" narrow it down.
+check-vm:
+	@$(VM)/run -j $(JOBS) $(foreach c,$(CASE),--case $(c)) $(if $(CHAIN),--chain "$(CHAIN)") \
+		$(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+lint:
+	@tests/run lint
+
+check-debug: toolbox
+	@$(VM)/debug-kernel
+	@$(VM)/run -j $(JOBS) --kernels 6.12-debug --debug $(foreach c,$(CASE),--case $(c))
+
+# --- by hand ------------------------------------------------------------------
+
+.PHONY: demo bench vm-shell
+demo:
+	@$(VM)/demo $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+bench:
+	@$(VM)/bench $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+vm-shell:
+	@$(VM)/run --shell $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) \
+		$(if $(CASE),--case $(CASE)) $(if $(CHAIN),--chain "$(CHAIN)")
+
+# --- the rest -----------------------------------------------------------------
+
+.PHONY: clean help
+clean:
+	rm -rf -- "$(O)"
+
+help:
+	@echo "make demo              a service survives a live update in a VM (fetches all it needs)"
+	@echo "make check             all tests: unit tests, linters, VM cases"
+	@echo "make                   module for KERNELS=\"$(KERNELS)\", libluo, luoctl"
+	@echo "make check-unit        unit tests only"
+	@echo "make check-vm          VM cases only; CASE=NAME FROM=6.1 TO=6.12 CHAIN=\"6.1 6.1 6.12\""
+	@echo "make vm-shell          a shell in a VM; FROM= TO= as above"
+	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
+	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
+	@echo "make lint              the slower static checks"
+	@echo "make toolbox           only fetch compilers, kernels and QEMU into the cache"
+	@echo "make clean             remove build/ (the cache stays: $${LIVEUPDATE_CACHE:-/var/cache/liveupdate})"
