@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Can the next kernel take over what is preserved? Everything that can be read
+ * from its files is looked at before it is loaded, for what fails in the next
+ * kernel has already cost the memory.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "luo-private.h"
+
+/* Purgatory, boot parameters, command line, EFI and ACPI tables. */
+#define SMALL_SEGMENTS (1ULL << 20)
+
+void luo_check_report(struct luo_checker *checker, const char *id, int verdict, int error,
+		      const char *hint, const char *format, ...)
+{
+	char text[LUO_ERROR_SIZE];
+	struct luo_check_result result = {
+		.size = sizeof(result),
+		.id = id,
+		.verdict = verdict,
+		.error = verdict == LUO_VERDICT_FAIL ? error : 0,
+		.text = text,
+		.hint = hint,
+	};
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (verdict == LUO_VERDICT_FAIL) {
+		if (!checker->failed)
+			checker->first_error = error;
+		checker->failed++;
+	}
+	if (checker->callback)
+		checker->callback(&result, checker->userdata);
+}
+
+static void check_size(struct luo_checker *checker, const struct luo_status *status,
+		       const struct luo_kernel_info *kernel, uint64_t initrd_size)
+{
+	uint64_t align = kernel->alignment ? kernel->alignment : 1, needed;
+	char need_text[32], have_text[32];
+
+	needed = (kernel->init_size + align - 1) / align * align;
+	/* The kernel may have to be moved up to its alignment. */
+	needed += align + SMALL_SEGMENTS;
+	if (initrd_size > UINT64_MAX - needed - 4095)
+		needed = UINT64_MAX;
+	else
+		needed += (initrd_size + 4095) & ~4095ULL;
+
+	luo_format_size(needed, need_text);
+	luo_format_size(status->scratch, have_text);
+	if (status->provider != LUO_PROVIDER_MODULE)
+		luo_check_report(checker, "scratch-size", LUO_VERDICT_UNKNOWN, 0,
+				 "load the liveupdate module to find out",
+				 "kernel and initrd need %s of scratch", need_text);
+	else if (needed > status->scratch)
+		luo_check_report(checker, "scratch-size", LUO_VERDICT_FAIL, -ENOSPC,
+				 "load the liveupdate module with a larger scratch, or use a smaller "
+				 "initrd (MODULES=dep)",
+				 "kernel and initrd need %s of scratch, but only %s are set aside",
+				 need_text, have_text);
+	else
+		luo_check_report(checker, "scratch-size", LUO_VERDICT_OK, 0, NULL,
+				 "kernel and initrd need %s of %s scratch", need_text, have_text);
+}
+
+static void check_module(struct luo_checker *checker, const struct luo_status *status,
+			 const char *initrd, const struct luo_initrd_info *info,
+			 const char *release)
+{
+	uint32_t min, max;
+
+	if (!info->modules) {
+		luo_check_report(checker, "target-module", LUO_VERDICT_FAIL, -ENOEXEC,
+				 "install the module for that kernel and run 'update-initramfs -u -k "
+				 "VERSION' (with liveupdate in /etc/initramfs-tools/modules)",
+				 "%s does not contain the liveupdate module, without which the next "
+				 "kernel loses what is preserved",
+				 initrd);
+		return;
+	}
+	if (!*info->release || !*release) {
+		luo_check_report(checker, "target-module", LUO_VERDICT_WARN, 0,
+				 "make sure that kernel and initrd belong together",
+				 "%s contains %s, but it cannot be told for which kernel", initrd,
+				 info->module_path);
+	} else if (strcmp(info->release, release)) {
+		luo_check_report(checker, "target-module", LUO_VERDICT_FAIL, -ENOEXEC,
+				 "use the initrd that belongs to the kernel, or make it again",
+				 "the liveupdate module in %s is built for %s, but the kernel is %s",
+				 initrd, info->release, release);
+		return;
+	} else {
+		luo_check_report(checker, "target-module", LUO_VERDICT_OK, 0, NULL,
+				 "%s contains the module for %s", initrd, release);
+	}
+
+	if (!info->format_min || !status->format_min) {
+		luo_check_report(checker, "target-format", LUO_VERDICT_UNKNOWN, 0, NULL,
+				 "%s does not say which handover formats it %s",
+				 info->format_min ? "the running kernel" : "the module in the initrd",
+				 info->format_min ? "writes" : "reads");
+		return;
+	}
+	min = LUO_MAX(info->format_min, status->format_min);
+	max = LUO_MIN(info->format_max, status->format_max);
+	if (min > max)
+		luo_check_report(checker, "target-format", LUO_VERDICT_FAIL, -ENOEXEC,
+				 "install the same version of the liveupdate module for both kernels",
+				 "the module in the initrd reads handover formats %u to %u, the running "
+				 "one writes %u to %u",
+				 info->format_min, info->format_max, status->format_min,
+				 status->format_max);
+	else
+		luo_check_report(checker, "target-format", LUO_VERDICT_OK, 0, NULL,
+				 "handover format %u is known to both", max);
+}
+
+static void check_config(struct luo_checker *checker, const char *kernel, const char *release)
+{
+	static const struct {
+		const char *option, *why;
+	} refused[] = {
+		{ "CONFIG_LIVEUPDATE", "live update" },
+		{ "CONFIG_KEXEC_HANDOVER", "kexec handover" },
+	};
+	struct luo_config config;
+	int r;
+
+	r = luo_config_load(checker->system, kernel, release, false, &config);
+	if (r < 0) {
+		luo_check_report(checker, "target-config", LUO_VERDICT_UNKNOWN, 0, NULL,
+				 "the configuration of the target kernel was not found (config-%s "
+				 "next to it): it must not have CONFIG_LIVEUPDATE or "
+				 "CONFIG_KEXEC_HANDOVER",
+				 *release ? release : "VERSION");
+		return;
+	}
+	for (unsigned int i = 0; i < LUO_ARRAY_SIZE(refused); i++) {
+		if (luo_config_get(&config, refused[i].option) != LUO_CONFIG_YES)
+			continue;
+		luo_check_report(checker, "target-config", LUO_VERDICT_FAIL, -ENOEXEC,
+				 "choose another kernel as target",
+				 "the target kernel has %s of its own (%s=y), so the liveupdate module "
+				 "will not load there",
+				 refused[i].why, refused[i].option);
+		luo_config_free(&config);
+		return;
+	}
+	luo_config_free(&config);
+	luo_check_report(checker, "target-config", LUO_VERDICT_OK, 0, NULL,
+			 "the target kernel leaves live update to the module");
+}
+
+static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint32_t max)
+{
+	static const char *const refused[] = { "mem=", "memmap=" };
+	const char *cursor = cmdline, *param;
+	size_t len;
+
+	if (strlen(cmdline) > max) {
+		luo_check_report(checker, "target-cmdline", LUO_VERDICT_FAIL, -EINVAL,
+				 "shorten it", "the command line has %zu characters, the kernel takes %u",
+				 strlen(cmdline), max);
+		return;
+	}
+	while ((param = luo_cmdline_next(&cursor, &len))) {
+		for (unsigned int i = 0; i < LUO_ARRAY_SIZE(refused); i++) {
+			size_t n = strlen(refused[i]);
+
+			if (len < n || memcmp(param, refused[i], n))
+				continue;
+			luo_check_report(checker, "target-cmdline", LUO_VERDICT_FAIL, -EINVAL,
+					 "take it out (--cmdline), the target must see all memory",
+					 "'%.*s' on the target's command line takes memory away that "
+					 "may hold something preserved",
+					 (int)LUO_MIN(len, 80), param);
+			return;
+		}
+	}
+	luo_check_report(checker, "target-cmdline", LUO_VERDICT_OK, 0, NULL,
+			 "the command line is fine");
+}
+
+void luo_check_target_files(struct luo_checker *checker, const char *kernel, const char *initrd,
+			    const char *cmdline)
+{
+	struct luo_kernel_info kernel_info = { .size = sizeof(kernel_info) };
+	struct luo_initrd_info initrd_info = { .size = sizeof(initrd_info) };
+	struct luo_status status = { .size = sizeof(status) };
+	char error[LUO_ERROR_SIZE] = "";
+	int r;
+
+	luo_system_get_status(checker->system, &status);
+
+	r = luo_kernel_inspect(kernel, &kernel_info, error, sizeof(error));
+	if (r < 0) {
+		luo_check_report(checker, "target-kernel", LUO_VERDICT_FAIL, r, NULL, "%s", error);
+		return;
+	}
+	luo_check_report(checker, "target-kernel", LUO_VERDICT_OK, 0, NULL, "%s is Linux %s", kernel,
+			 *kernel_info.release ? kernel_info.release : "of unknown release");
+
+	if (!initrd) {
+		luo_check_report(checker, "target-initrd", LUO_VERDICT_FAIL, -ENOENT,
+				 "make one with the liveupdate module in it, or name it with --initrd",
+				 "no initrd found for %s", kernel);
+		return;
+	}
+	r = luo_initrd_inspect(initrd, *kernel_info.release ? kernel_info.release : NULL,
+			       &initrd_info, error, sizeof(error));
+	if (r == -EOPNOTSUPP) {
+		luo_check_report(checker, "target-initrd", LUO_VERDICT_FAIL, -ENOEXEC, NULL, "%s",
+				 error);
+		return;
+	}
+	if (r < 0) {
+		luo_check_report(checker, "target-initrd", LUO_VERDICT_FAIL,
+				 r == -EBADMSG ? -ENOEXEC : r, NULL, "%s", error);
+		return;
+	}
+	{
+		char packed[32], unpacked[32];
+
+		luo_check_report(checker, "target-initrd", LUO_VERDICT_OK, 0, NULL,
+				 "%s has %u files, %s (%s unpacked)", initrd, initrd_info.files,
+				 luo_format_size(initrd_info.file_size, packed),
+				 luo_format_size(initrd_info.unpacked_size, unpacked));
+	}
+	check_module(checker, &status, initrd, &initrd_info, kernel_info.release);
+	check_size(checker, &status, &kernel_info, initrd_info.file_size);
+	check_config(checker, kernel, kernel_info.release);
+	check_cmdline(checker, cmdline, kernel_info.cmdline_max);
+}
+
+int luo_check_target(struct luo_system *system, const struct luo_kexec_options *options,
+		     luo_check_cb callback, void *userdata)
+{
+	struct luo_checker checker = {
+		.system = system,
+		.callback = callback,
+		.userdata = userdata,
+	};
+	char *kernel, *initrd, *cmdline;
+	int r;
+
+	r = luo_kexec_find_target(system, options, &kernel, &initrd, &cmdline);
+	if (r == -ENOMEM || r == -EINVAL)
+		return r;
+	if (r < 0) {
+		luo_check_report(&checker, "target-kernel", LUO_VERDICT_FAIL, r,
+				 "install one, or name it with --kernel",
+				 "no kernel found to update to: there is neither /boot/vmlinuz-VERSION "
+				 "nor /vmlinuz");
+		return checker.failed;
+	}
+	luo_check_target_files(&checker, kernel, initrd, cmdline);
+	free(kernel);
+	free(initrd);
+	free(cmdline);
+	return checker.failed;
+}
