@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef LUOTEST_H
+#define LUOTEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <linux/liveupdate.h>
+
+#define PAGE 4096UL
+
+/* Says what went wrong, with errno if it is set, and ends the program. */
+void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...);
+
+uint64_t now_ns(void);
+
+/*
+ * ---- files: what a file shall look like is a text, the same before and after
+ * the update, so that nothing has to be remembered in between ----
+ */
+enum layout { DENSE, SPARSE, HOLE, FALLOC, FALLMIX, SCATTER, HUGE_PAGES };
+
+struct spec {
+	uint64_t token;
+	enum layout layout;
+	uint64_t size;
+	uint64_t seed;
+	uint64_t pos;
+	unsigned int seals;
+	bool append;
+	bool read_only;
+	bool noexec;
+	int mode; /* -1: as it comes */
+	int uid, gid; /* -1: as it comes */
+	uint64_t beyond; /* allocated up to here, beyond the size */
+	char name[64];
+	/* done after PRESERVE_FD */
+	bool post_size_set;
+	uint64_t post_size;
+	uint64_t rewrite; /* seed, 0: not */
+	unsigned int post_seals;
+	bool post_unchanged_layout;
+};
+
+void spec_parse(struct spec *s, const char *text);
+/* Makes the file; the fd that is to be preserved comes back. */
+int spec_make(const struct spec *s);
+/* What happens between preserve and freeze. */
+void spec_post(const struct spec *s, int fd);
+/* Number of differences; each is told on stderr. */
+int spec_check(const struct spec *s, int fd);
+
+void fill_page(void *page, uint64_t seed, uint64_t index);
+
+/* ---- the raw ABI; each gives 0 or an fd, or -errno ---- */
+int luo_open(void);
+int luo_create(int dev, const char *name);
+int luo_retrieve(int dev, const char *name);
+int luo_preserve_fd(int session, int fd, uint64_t token);
+int luo_retrieve_fd(int session, uint64_t token);
+int luo_finish(int session);
+
+/* ---- subcommands ---- */
+int cmd_hold(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_self(int argc, char **argv);
+int cmd_abi(int argc, char **argv);
+int cmd_abi_incoming(int argc, char **argv);
+
+#endif
