@@ -7,13 +7,16 @@
 #ifndef LUO_PLAT_H
 #define LUO_PLAT_H
 
+#ifndef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#endif
+
 #include <linux/anon_inodes.h>
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/compat.h>
-#include <linux/crc32.h>
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -41,6 +44,7 @@
 #include <linux/utsname.h>
 #include <asm/byteorder.h>
 
+#include "../include/linux/liveupdate.h"
 #include "compat/luo_compat.h"
 
 #endif /* LUO_PLAT_H */

@@ -83,10 +83,11 @@ struct luo_mem_ops {
  * partly filled; extents are in order of their index and do not overlap.
  *
  * A handler finds one in &struct liveupdate_file_op_args. Before preserve() it
- * is empty; a handler that wants it calls luo_pages_init(), and
- * luo_pages_destroy() in unpreserve() and where its preserve() fails. In the
- * next kernel it arrives filled and read-only, validated and claimed; finish()
- * decides what becomes of the frames, the core gives back the blocks.
+ * is empty; a handler that wants it calls luo_pages_init(). The core frees the
+ * blocks after unpreserve(), and after a preserve() that failed; a handler may
+ * do so earlier. In the next kernel it arrives filled and read-only, validated
+ * and claimed; finish() decides what becomes of the frames, and the core gives
+ * back the blocks after it.
  */
 struct luo_pages {
 	void *head;
@@ -293,10 +294,19 @@ bool luo_claims_next_free(const struct luo_claims *c, u64 pfn, struct luo_range 
 
 /**
  * luo_core_init() - before everything else
- * @mem:   the keeper of memory
+ * @mem:   the keeper of memory, ready to give blocks
  * @nonce: of this boot, never 0
+ *
+ * Return: 0, -EINVAL, -ENOMEM.
  */
 int luo_core_init(const struct luo_mem_ops *mem, u64 nonce);
+
+/**
+ * luo_core_exit() - after everything else
+ *
+ * Incoming sessions that are still there are forgotten, and their memory
+ * stays reserved. There must be no outgoing ones, and no freeze.
+ */
 void luo_core_exit(void);
 
 /**
@@ -308,26 +318,42 @@ void luo_core_exit(void);
  * it. A damaged session or file is kept, and answers EIO; what cannot be
  * reached because of it stays reserved.
  *
+ * The root block stays claimed, and can be read (for its stamps) for as long as
+ * the module lives. Other blocks of records are given back through
+ * &luo_mem_ops.release at the end, when all is well; their claims remain.
+ *
+ * Context: Once, after luo_core_init() and before luo_device_open(). File
+ * handlers may be registered before or later.
  * Return: 0 when every frame that belongs to somebody is claimed, so that the
  * rest may be freed. -EUCLEAN when parts are damaged (what is sound can be
  * retrieved; free nothing). -EINVAL, -EPROTONOSUPPORT (format): nothing can
- * be used. -ENOMEM.
+ * be used. -ENOMEM: nothing was made of it, all stays reserved.
  */
 int luo_core_receive(u64 root, u64 nonce);
 
 /**
  * luo_core_freeze() - stop the sessions and write the image
  * @ret_root: the root block, for the chain and for stamps; valid until
- *            luo_core_thaw()
+ *            luo_core_thaw(). @tsc_khz is the caller's to fill, before
+ *            luo_core_seal_root().
+ *
+ * Incoming sessions that nobody has finished are not part of the image; the
+ * log says so.
  *
  * Afterwards every ioctl and close blocks until luo_core_thaw(). On failure
  * everything is as before. Room for the image has been allocated when
  * sessions and files came, none is here (but a file handler may).
  *
  * Return: 0, or the error of the handler that said no; the reason is in the
- * log and in luo_last_error().
+ * log and in luo_last_error(). -EINTR when killed while waiting for an ioctl.
  */
 int luo_core_freeze(struct luo_root_ser **ret_root);
+
+/**
+ * luo_core_thaw() - the jump did not happen
+ *
+ * By the task that froze.
+ */
 void luo_core_thaw(void);
 
 /**
@@ -358,27 +384,41 @@ int luo_core_set_holes(const struct luo_range *holes, unsigned int nr);
  */
 void luo_core_seal_root(void);
 
+/**
+ * struct luo_counts - how much there is of everything
+ * @sessions_out: outgoing sessions
+ * @files_out:    their files
+ * @pages_out:    4 KiB pages in the extents of these, as of the end of
+ *                preserve() or the last freeze
+ * @sessions_in:  incoming sessions that are not finished, damaged ones too
+ * @files_in:     their files
+ * @pages_in:     4 KiB pages of these, sound files only
+ * @generation:   live updates since the machine was started
+ */
 struct luo_counts {
 	u64 sessions_out, files_out, pages_out;
 	u64 sessions_in, files_in, pages_in;
-	u64 generation;		/* of this kernel: 0 after a cold boot */
+	u64 generation;
 };
 
+/* These two never wait, not even for a freeze. */
 void luo_core_counts(struct luo_counts *ret);
 bool luo_core_idle(void);	/* nothing preserved, nothing incoming: may unload */
 
-/* A reason for the user: goes to the log, and is what last_error shows. */
+/* A reason for the user: goes to the log, and is what last_error shows. No newline. */
 __printf(1, 2) void luo_error(const char *fmt, ...);
 void luo_last_error(char *buf, size_t size);
 
 /*
  * ------------------------------------------------- front end
  */
+
+/* file_operations of the device call these; compat_ioctl is compat_ptr_ioctl(). */
 int luo_device_open(void);		/* -EBUSY */
 void luo_device_release(void);
 long luo_device_ioctl(unsigned int cmd, unsigned long arg);
 
-/* file_operations of a session call these; private_data is the session. */
+/* file_operations of a session (luo_session.c) call these. */
 struct luo_session;
 long luo_session_ioctl(struct luo_session *session, unsigned int cmd, unsigned long arg);
 void luo_session_release(struct luo_session *session);

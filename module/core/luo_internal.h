@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files of the core share with each other and with nobody else.
+ *
+ * Lock order, outermost first:
+ *
+ *   luo_freeze_sem      read: whatever looks at or changes sessions and files;
+ *                       write: from freeze to thaw. Never held while user
+ *                       memory is copied, which may take as long as a user
+ *                       likes and would stop the reboot for as long.
+ *   luo_session.lock    files of one session; handlers' callbacks run under it
+ *   luo_sessions_lock   lists and names of sessions, room for their records
+ *   luo_handlers_sem    list of file handlers; can_preserve() runs under it
+ *
+ * luo_session.lock and luo_sessions_lock are never held together. The hash
+ * tables lock for themselves, inside of all these.
  */
 #ifndef LUO_INTERNAL_H
 #define LUO_INTERNAL_H
@@ -25,5 +38,118 @@ unsigned int luo_block_max_extents(const void *block);
 
 void luo_extent_pack(const struct luo_extent *ext, struct luo_extent_ser *ser);
 void luo_extent_unpack(const struct luo_extent_ser *ser, struct luo_extent *ext);
+bool luo_extent_fits(const struct luo_extent *ext);
+
+/* ----------------------------------------------------- image (luo_image.c) */
+
+/**
+ * struct luo_records - room for records of one kind, allocated ahead
+ * @head:     first block, which is also the newest
+ * @nr:       records that fit
+ * @magic:    kind of the blocks
+ * @size:     of one record
+ * @last:     while frozen: last block that is in use
+ * @cut:      while frozen: what followed @last
+ */
+struct luo_records {
+	void *head;
+	u64 nr;
+	u32 magic;
+	u32 size;
+	void *last;
+	__le64 cut;
+};
+
+int luo_records_resize(struct luo_records *records, u64 nr);
+void luo_records_begin(struct luo_records *records);
+void *luo_records_add(struct luo_records *records);
+u64 luo_records_end(struct luo_records *records);
+void luo_records_thaw(struct luo_records *records);
+
+int luo_image_init(void);
+void luo_image_exit(void);
+int luo_image_write(struct luo_root_ser **ret_root);
+void luo_image_thaw(void);
+
+struct luo_reader;
+
+/* ------------------------------------------------- sessions (luo_session.c) */
+
+/**
+ * struct luo_session - a named set of files
+ * @name:       padded with zeros, a key of luo_names
+ * @node:       in luo_names, if @named
+ * @list:       in luo_sessions, when published
+ * @incoming:   came from the previous kernel
+ * @named:      can be found by name
+ * @claimed:    an incoming session with a file descriptor
+ * @err:        -EIO: its record or list of files is damaged
+ * @generation: of the update that first carried it; outgoing: not yet known
+ * @lock:       protects all that follows
+ * @files:      in order of preservation
+ * @nr_files:   in @files
+ * @records:    room for them in the image
+ */
+struct luo_session {
+	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
+	struct rhash_head node;
+	struct list_head list;
+	bool incoming;
+	bool named;
+	bool claimed;
+	int err;
+	u64 generation;
+
+	struct mutex lock;
+	struct list_head files;
+	u64 nr_files;
+	struct luo_records records;
+};
+
+int luo_sessions_init(void);
+void luo_sessions_exit(void);
+
+int luo_session_create(const u8 *name, struct file **ret_file);
+int luo_session_claim(const u8 *name, struct file **ret_file);
+void luo_session_publish(struct file *file);
+void luo_session_abort(struct file *file);
+
+struct luo_session *luo_session_receive(const struct luo_session_ser *ser);
+int luo_sessions_freeze(struct luo_root_ser *root);
+void luo_sessions_unfreeze(void);
+void luo_sessions_drop_incoming(void);
+
+/* -------------------------------------------------------- files (luo_file.c) */
+
+int luo_files_init(void);
+void luo_files_exit(void);
+
+int luo_file_preserve(struct luo_session *session, u64 token, int fd);
+int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file);
+void luo_files_unpreserve(struct luo_session *session);
+int luo_files_finish(struct luo_session *session);
+int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
+void luo_files_unfreeze(struct luo_session *session);
+void luo_files_drop(struct luo_session *session);
+
+int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,
+		     const struct luo_pages *pages, bool damaged);
+
+/* --------------------------------------------------------- the whole (luo_core.c) */
+
+/**
+ * struct luo_stats - how much there is of everything, readable without a lock
+ *
+ * Index 0 is outgoing, 1 incoming.
+ */
+struct luo_stats {
+	atomic64_t sessions[2];
+	atomic64_t files[2];
+	atomic64_t pages[2];
+};
+
+extern struct luo_stats luo_stats;
+extern u64 luo_generation;	/* of this kernel; changed by luo_core_receive() only */
+extern struct rw_semaphore luo_freeze_sem;
 
 #endif /* LUO_INTERNAL_H */

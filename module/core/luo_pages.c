@@ -165,7 +165,7 @@ void luo_block_extent(const void *block, unsigned int i, struct luo_extent *ret)
 }
 
 /* Can the image express it? */
-static bool luo_extent_fits(const struct luo_extent *ext)
+bool luo_extent_fits(const struct luo_extent *ext)
 {
 	return ext->count && ext->count <= LUO_EXTENT_MAX_COUNT &&
 	       ext->order <= LUO_EXTENT_MAX_ORDER &&

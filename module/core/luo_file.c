@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Preserved files
+ *
+ * A session holds files, each under a token that its user has chosen. What a
+ * file *is* knows its handler (&struct liveupdate_file_handler); the core
+ * keeps the book: who holds which file, under which token, in which order.
+ *
+ * Two hash tables serve all sessions: one finds a file by session and token,
+ * the other keeps two sessions from holding the same file, by the identity
+ * that the handler gives it. No path but those that deal with all files of a
+ * session walks a list.
+ *
+ * Life, outgoing: preserve - any number of freeze and unfreeze - unpreserve,
+ * or the machine jumps. Incoming: received, perhaps retrieved, finished. An
+ * incoming file remembers its handler by name only, and looks for it when it
+ * is first needed, so a handler may be registered later than the file arrives.
+ * From then on the handler's module is pinned.
+ *
+ * Unhappy ways:
+ *  - preserve() undoes everything before it returns an error.
+ *  - retrieve() may be tried again after errors that say nothing about the
+ *    file; all others stick.
+ *  - a damaged file answers EIO. Its frames are never given to anybody: what
+ *    is known about them is not to be trusted.
+ *  - nobody knows how to restore a file: ENOENT, until somebody does. If the
+ *    session is finished before that, the core gives back the frames itself.
+ *
+ * Locks: callers hold luo_freeze_sem and the session's lock. Handlers are
+ * under luo_handlers_sem. The hash tables lock for themselves, and are never
+ * read but under the lock of the session whose files are looked for.
+ *
+ * FLB (state that lives as long as any file of a handler) will hang on
+ * @flb_list of the handler; it counts its users where files come and go here:
+ * luo_file_preserve(), luo_file_unpreserve(), luo_file_receive(),
+ * luo_file_finish().
+ */
+#include "luo_internal.h"
+
+struct luo_file_key {
+	struct luo_session *session;
+	u64 token;
+};
+
+/**
+ * struct luo_file - one file of a session
+ * @key:        what it is found by
+ * @token_node: in luo_tokens, if @has_token
+ * @id:         identity of the file
+ * @id_node:    in luo_ids, if @has_id
+ * @list:       in the session's list of files
+ * @handler:    pinned; NULL: not looked for yet
+ * @file:       the file itself; NULL: not retrieved
+ * @data:       serialized_data of the handler
+ * @private:    private_data of the handler
+ * @status:     0: nobody has asked for it; 1: retrieved; else an errno that sticks
+ * @has_token:  false for a damaged file whose token is another's
+ * @has_id:     see @id_node
+ * @damaged:    does not check out
+ * @pages:      what the handler keeps in the image
+ * @counted:    pages of it that are in luo_stats
+ * @compatible: name of the handler
+ */
+struct luo_file {
+	struct luo_file_key key;
+	struct rhash_head token_node;
+	unsigned long id;
+	struct rhash_head id_node;
+	struct list_head list;
+	struct liveupdate_file_handler *handler;
+	struct file *file;
+	u64 data;
+	void *private;
+	int status;
+	bool has_token;
+	bool has_id;
+	bool damaged;
+	struct luo_pages pages;
+	u64 counted;
+	char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
+};
+
+static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
+static_assert(sizeof(struct luo_file_key) == sizeof(void *) + sizeof(u64));
+
+static LIST_HEAD(luo_handlers);
+static DECLARE_RWSEM(luo_handlers_sem);
+
+static struct rhashtable luo_tokens;
+static const struct rhashtable_params luo_tokens_params = {
+	.key_len = sizeof(struct luo_file_key),
+	.key_offset = offsetof(struct luo_file, key),
+	.head_offset = offsetof(struct luo_file, token_node),
+	.automatic_shrinking = true,
+};
+
+static struct rhashtable luo_ids;
+static const struct rhashtable_params luo_ids_params = {
+	.key_len = sizeof(unsigned long),
+	.key_offset = offsetof(struct luo_file, id),
+	.head_offset = offsetof(struct luo_file, id_node),
+	.automatic_shrinking = true,
+};
+
+/* ---------------------------------------------------------------- handlers */
+
+static struct liveupdate_file_handler *luo_handler_find(const char *compatible)
+{
+	struct liveupdate_file_handler *fh;
+
+	list_for_each_entry(fh, &luo_handlers, list)
+		if (!strcmp(fh->compatible, compatible))
+			return fh;
+	return NULL;
+}
+
+/**
+ * liveupdate_register_file_handler() - a kind of file can be preserved
+ * @fh: the handler; it belongs to the core until it is unregistered
+ *
+ * Return: 0; -EINVAL when a required callback is missing, or @fh->compatible
+ * is empty or not terminated; -EEXIST when that name is taken.
+ */
+int liveupdate_register_file_handler(struct liveupdate_file_handler *fh)
+{
+	const struct liveupdate_file_ops *ops = fh->ops;
+	size_t len = strnlen(fh->compatible, sizeof(fh->compatible));
+	int err = 0;
+
+	if (!ops || !ops->can_preserve || !ops->preserve || !ops->unpreserve ||
+	    !ops->retrieve || !ops->finish || !len || len == sizeof(fh->compatible))
+		return -EINVAL;
+
+	down_write(&luo_handlers_sem);
+	if (luo_handler_find(fh->compatible)) {
+		err = -EEXIST;
+	} else {
+		INIT_LIST_HEAD(&fh->flb_list);
+		list_add_tail(&fh->list, &luo_handlers);
+	}
+	up_write(&luo_handlers_sem);
+	return err;
+}
+EXPORT_SYMBOL_GPL(liveupdate_register_file_handler);
+
+/**
+ * liveupdate_unregister_file_handler() - a kind of file cannot be preserved any more
+ * @fh: a registered handler
+ *
+ * Its module is pinned while there are files of it, so at the exit of the
+ * module there are none.
+ */
+void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh)
+{
+	down_write(&luo_handlers_sem);
+	list_del_init(&fh->list);
+	up_write(&luo_handlers_sem);
+}
+EXPORT_SYMBOL_GPL(liveupdate_unregister_file_handler);
+
+/* Finds and pins the handler for @file. The first to say yes decides. */
+static struct liveupdate_file_handler *luo_handler_for(struct file *file)
+{
+	struct liveupdate_file_handler *fh, *found = NULL;
+
+	down_read(&luo_handlers_sem);
+	list_for_each_entry(fh, &luo_handlers, list) {
+		if (!fh->ops->can_preserve(fh, file))
+			continue;
+		if (try_module_get(fh->ops->owner))
+			found = fh;
+		break;
+	}
+	up_read(&luo_handlers_sem);
+	return found;
+}
+
+/* The handler of an incoming file, pinned until the file is gone. NULL: nobody. */
+static struct liveupdate_file_handler *luo_file_handler(struct luo_file *file)
+{
+	struct liveupdate_file_handler *fh;
+
+	if (file->handler)
+		return file->handler;
+
+	down_read(&luo_handlers_sem);
+	fh = luo_handler_find(file->compatible);
+	if (fh && try_module_get(fh->ops->owner))
+		file->handler = fh;
+	up_read(&luo_handlers_sem);
+	return file->handler;
+}
+
+/* ------------------------------------------------------------------ common */
+
+int luo_files_init(void)
+{
+	int err = rhashtable_init(&luo_tokens, &luo_tokens_params);
+
+	if (err)
+		return err;
+	err = rhashtable_init(&luo_ids, &luo_ids_params);
+	if (err)
+		rhashtable_destroy(&luo_tokens);
+	return err;
+}
+
+void luo_files_exit(void)
+{
+	rhashtable_destroy(&luo_ids);
+	rhashtable_destroy(&luo_tokens);
+}
+
+static struct luo_file *luo_file_find(struct luo_session *session, u64 token)
+{
+	struct luo_file_key key = { session, token };
+
+	return rhashtable_lookup_fast(&luo_tokens, &key, luo_tokens_params);
+}
+
+/* -EEXIST is an answer; whatever else a table may say is a lack of memory. */
+static int luo_file_insert_token(struct luo_file *file)
+{
+	int err = rhashtable_lookup_insert_fast(&luo_tokens, &file->token_node,
+						luo_tokens_params);
+
+	file->has_token = !err;
+	return err && err != -EEXIST ? -ENOMEM : err;
+}
+
+static int luo_file_insert_id(struct luo_file *file)
+{
+	const struct liveupdate_file_ops *ops = file->handler->ops;
+	int err;
+
+	file->id = ops->get_id ? ops->get_id(file->file) : (unsigned long)file->file;
+	err = rhashtable_lookup_insert_fast(&luo_ids, &file->id_node, luo_ids_params);
+	file->has_id = !err;
+	return err && err != -EEXIST ? -ENOMEM : err;
+}
+
+static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
+{
+	struct luo_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+
+	if (!file)
+		return NULL;
+	file->key.session = session;
+	file->key.token = token;
+	INIT_LIST_HEAD(&file->list);
+	return file;
+}
+
+/* Takes @file out of all books. Its pages are the caller's business. */
+static void luo_file_free(struct luo_file *file)
+{
+	if (file->has_id)
+		rhashtable_remove_fast(&luo_ids, &file->id_node, luo_ids_params);
+	if (file->has_token)
+		rhashtable_remove_fast(&luo_tokens, &file->token_node, luo_tokens_params);
+	if (file->file)
+		fput(file->file);
+	if (file->handler)
+		module_put(file->handler->ops->owner);
+	kfree(file);
+}
+
+static void luo_file_count_pages(struct luo_file *file, u64 pages)
+{
+	atomic64_add(pages - file->counted,
+		     &luo_stats.pages[file->key.session->incoming]);
+	file->counted = pages;
+}
+
+static void luo_file_publish(struct luo_file *file)
+{
+	struct luo_session *session = file->key.session;
+
+	list_add_tail(&file->list, &session->files);
+	session->nr_files++;
+	atomic64_inc(&luo_stats.files[session->incoming]);
+	luo_file_count_pages(file, file->pages.nr_pages);
+}
+
+static void luo_file_withdraw(struct luo_file *file)
+{
+	struct luo_session *session = file->key.session;
+
+	luo_file_count_pages(file, 0);
+	atomic64_dec(&luo_stats.files[session->incoming]);
+	session->nr_files--;
+	list_del(&file->list);
+}
+
+static struct liveupdate_file_op_args luo_file_args(struct luo_file *file)
+{
+	return (struct liveupdate_file_op_args){
+		.handler = file->handler,
+		.retrieve_status = file->status,
+		.file = file->file,
+		.serialized_data = file->data,
+		.private_data = file->private,
+		.pages = &file->pages,
+	};
+}
+
+/* ---------------------------------------------------------------- outgoing */
+
+/**
+ * luo_file_preserve() - a file joins an outgoing session
+ * @session: the session, locked
+ * @token:   its user's name for the file
+ * @fd:      of the caller
+ *
+ * Return: 0, or an error as in the description of LIVEUPDATE_SESSION_PRESERVE_FD;
+ * then nothing has happened.
+ */
+int luo_file_preserve(struct luo_session *session, u64 token, int fd)
+{
+	struct liveupdate_file_op_args args;
+	struct luo_file *file;
+	int err;
+
+	if (luo_file_find(session, token))
+		return -EEXIST;
+
+	err = luo_records_resize(&session->records, session->nr_files + 1);
+	if (err)
+		return err;
+
+	file = luo_file_alloc(session, token);
+	if (!file) {
+		err = -ENOMEM;
+		goto err_resize;
+	}
+
+	file->file = fget(fd);
+	if (!file->file) {
+		err = -EBADF;
+		goto err_free;
+	}
+
+	file->handler = luo_handler_for(file->file);
+	if (!file->handler) {
+		err = -ENOENT;
+		goto err_free;
+	}
+
+	err = luo_file_insert_id(file);
+	if (err) {
+		err = err == -EEXIST ? -EBUSY : err;
+		goto err_free;
+	}
+	err = luo_file_insert_token(file);
+	if (err)
+		goto err_free;
+
+	args = luo_file_args(file);
+	err = file->handler->ops->preserve(&args);
+	if (err)
+		goto err_pages;
+
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	luo_file_publish(file);
+	return 0;
+
+err_pages:
+	luo_pages_destroy(&file->pages);
+err_free:
+	luo_file_free(file);
+err_resize:
+	luo_records_resize(&session->records, session->nr_files);
+	return err;
+}
+
+static void luo_file_unpreserve(struct luo_file *file)
+{
+	struct luo_session *session = file->key.session;
+	struct liveupdate_file_op_args args = luo_file_args(file);
+
+	file->handler->ops->unpreserve(&args);
+	luo_file_withdraw(file);
+	luo_pages_destroy(&file->pages);
+	luo_file_free(file);
+	luo_records_resize(&session->records, session->nr_files);
+}
+
+/* In reverse, so that a file may rely on those that were preserved before it. */
+void luo_files_unpreserve(struct luo_session *session)
+{
+	while (!list_empty(&session->files)) {
+		luo_file_unpreserve(list_last_entry(&session->files, struct luo_file, list));
+		cond_resched();
+	}
+}
+
+static int luo_file_freeze(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args = luo_file_args(file);
+	int err;
+
+	if (file->handler->ops->freeze) {
+		err = file->handler->ops->freeze(&args);
+		if (err) {
+			luo_error("session '%s': file %#llx (%s) cannot be frozen: error %d",
+				  file->key.session->name, file->key.token,
+				  file->handler->compatible, err);
+			return err;
+		}
+		file->data = args.serialized_data;
+		file->private = args.private_data;
+	}
+	luo_pages_seal(&file->pages);
+	luo_file_count_pages(file, file->pages.nr_pages);
+	return 0;
+}
+
+static void luo_file_unfreeze(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args = luo_file_args(file);
+
+	if (!file->handler->ops->unfreeze)
+		return;
+	file->handler->ops->unfreeze(&args);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	luo_file_count_pages(file, file->pages.nr_pages);
+}
+
+static void luo_file_serialize(const struct luo_file *file, struct luo_file_ser *ser)
+{
+	const struct luo_pages *pages = &file->pages;
+
+	strscpy(ser->compatible, file->handler->compatible, sizeof(ser->compatible));
+	ser->token = cpu_to_le64(file->key.token);
+	ser->data = cpu_to_le64(file->data);
+	ser->pages = cpu_to_le64(pages->head ? luo_mem->block_phys(pages->head) : 0);
+	ser->nr_pages = cpu_to_le64(pages->nr_pages);
+	ser->nr_blocks = cpu_to_le64(pages->nr_blocks);
+}
+
+/**
+ * luo_files_freeze() - freeze the files of a session, and write them down
+ * @session: the session, locked
+ * @ser:     gets the list of files
+ *
+ * Return: 0, or the error of the first handler that said no; then none of the
+ * files is frozen.
+ */
+int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser)
+{
+	struct luo_file_ser *file_ser;
+	struct luo_file *file;
+	int err;
+
+	luo_records_begin(&session->records);
+	list_for_each_entry(file, &session->files, list) {
+		err = luo_file_freeze(file);
+		if (err)
+			goto err_unfreeze;
+
+		/* Room was made when the file came. */
+		file_ser = luo_records_add(&session->records);
+		if (WARN_ON_ONCE(!file_ser)) {
+			luo_file_unfreeze(file);
+			err = -ENOSPC;
+			goto err_unfreeze;
+		}
+		luo_file_serialize(file, file_ser);
+	}
+	ser->files = cpu_to_le64(luo_records_end(&session->records));
+	ser->nr_files = cpu_to_le64(session->nr_files);
+	return 0;
+
+err_unfreeze:
+	list_for_each_entry_continue_reverse(file, &session->files, list)
+		luo_file_unfreeze(file);
+	luo_records_thaw(&session->records);
+	return err;
+}
+
+void luo_files_unfreeze(struct luo_session *session)
+{
+	struct luo_file *file;
+
+	list_for_each_entry_reverse(file, &session->files, list)
+		luo_file_unfreeze(file);
+	luo_records_thaw(&session->records);
+}
+
+/* ---------------------------------------------------------------- incoming */
+
+/**
+ * luo_file_receive() - an incoming session gets a file
+ * @session: the session
+ * @ser:     its record
+ * @pages:   its pages, as far as they were understood
+ * @damaged: they were not
+ *
+ * Return: 0; -EUCLEAN when it is kept, but damaged; -ENOMEM.
+ */
+int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,
+		     const struct luo_pages *pages, bool damaged)
+{
+	struct luo_file *file = luo_file_alloc(session, le64_to_cpu(ser->token));
+	size_t len = strnlen(ser->compatible, sizeof(ser->compatible));
+	int err;
+
+	if (!file)
+		return -ENOMEM;
+
+	err = luo_file_insert_token(file);
+	if (err && err != -EEXIST) {
+		luo_file_free(file);
+		return err;
+	}
+	if (err || !len || len == sizeof(ser->compatible))
+		damaged = true;
+
+	memcpy(file->compatible, ser->compatible, sizeof(file->compatible) - 1);
+	file->data = le64_to_cpu(ser->data);
+	if (damaged) {
+		file->damaged = true;
+		file->status = -EIO;
+		luo_error("session '%s': incoming file %#llx is damaged",
+			  session->name, file->key.token);
+	} else {
+		file->pages = *pages;
+	}
+	luo_file_publish(file);
+	return damaged ? -EUCLEAN : 0;
+}
+
+/* Errors that say nothing about the file. */
+static bool luo_error_is_transient(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+	case -EINTR:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOSPC:
+		return true;
+	}
+	return false;
+}
+
+/**
+ * luo_file_retrieve() - somebody wants a file of an incoming session
+ * @session:  the session, locked
+ * @token:    under which it was preserved
+ * @ret_file: the file, with a reference for the caller
+ *
+ * Return: 0, or an error as in the description of LIVEUPDATE_SESSION_RETRIEVE_FD.
+ */
+int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file)
+{
+	struct luo_file *file = luo_file_find(session, token);
+	struct liveupdate_file_op_args args;
+	int err;
+
+	if (!file)
+		return -ENOENT;
+	if (file->status < 0)
+		return file->status;
+
+	if (!file->status) {
+		if (!luo_file_handler(file)) {
+			luo_error("session '%s': nobody here can restore file %#llx (%s)",
+				  session->name, token, file->compatible);
+			return -ENOENT;
+		}
+		args = luo_file_args(file);
+		err = file->handler->ops->retrieve(&args);
+		if (!err && WARN_ON_ONCE(!args.file))
+			err = -EIO;
+		if (err) {
+			if (!luo_error_is_transient(err))
+				file->status = err;
+			return err;
+		}
+		file->file = args.file;
+		file->data = args.serialized_data;
+		file->private = args.private_data;
+		file->status = 1;
+	}
+
+	/* The file is there; without this only nobody may have it. */
+	if (!file->has_id) {
+		err = luo_file_insert_id(file);
+		if (WARN_ON_ONCE(err == -EEXIST))
+			return -EBUSY;
+		if (err)
+			return err;
+	}
+
+	*ret_file = get_file(file->file);
+	return 0;
+}
+
+static bool luo_file_can_finish(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+
+	if (file->damaged || !luo_file_handler(file) || !file->handler->ops->can_finish)
+		return true;
+
+	args = luo_file_args(file);
+	return file->handler->ops->can_finish(&args);
+}
+
+/* Gives back what a file without a handler owns. */
+static void luo_file_release_extents(struct luo_file *file)
+{
+	struct luo_extent ext;
+	unsigned int i;
+	void *block;
+
+	for (block = file->pages.head; block; block = luo_block_next(block)) {
+		for (i = 0; i < luo_block_nr_extents(block); i++) {
+			luo_block_extent(block, i, &ext);
+			luo_mem->release(ext.pfn, luo_extent_pages(&ext));
+		}
+	}
+}
+
+static void luo_file_release_blocks(struct luo_file *file)
+{
+	void *block = file->pages.head;
+
+	while (block) {
+		void *next = luo_block_next(block);
+
+		luo_mem->release(luo_mem->block_phys(block) / LUO_BLOCK_SIZE, 1);
+		block = next;
+	}
+}
+
+static void luo_file_finish(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+
+	if (file->damaged) {
+		pr_warn("session '%s': memory of damaged file %#llx stays reserved\n",
+			file->key.session->name, file->key.token);
+	} else if (luo_file_handler(file)) {
+		args = luo_file_args(file);
+		file->handler->ops->finish(&args);
+		luo_file_release_blocks(file);
+	} else {
+		pr_warn("session '%s': nobody wanted file %#llx (%s), %llu pages freed\n",
+			file->key.session->name, file->key.token, file->compatible,
+			file->pages.nr_pages);
+		luo_file_release_extents(file);
+		luo_file_release_blocks(file);
+	}
+	luo_file_withdraw(file);
+	luo_file_free(file);
+}
+
+/**
+ * luo_files_finish() - an incoming session ends
+ * @session: the session, locked
+ *
+ * Return: 0, and the session is empty; -EBUSY when a file is not ready, and
+ * then nothing has happened.
+ */
+int luo_files_finish(struct luo_session *session)
+{
+	struct luo_file *file;
+
+	list_for_each_entry(file, &session->files, list)
+		if (!luo_file_can_finish(file))
+			return -EBUSY;
+
+	while (!list_empty(&session->files)) {
+		luo_file_finish(list_last_entry(&session->files, struct luo_file, list));
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The session is forgotten, and what it holds stays reserved. */
+void luo_files_drop(struct luo_session *session)
+{
+	struct luo_file *file, *tmp;
+
+	list_for_each_entry_safe(file, tmp, &session->files, list) {
+		luo_file_withdraw(file);
+		luo_file_free(file);
+	}
+}

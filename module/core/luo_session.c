@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Sessions
+ *
+ * A session is a named set of files that belong together. To user space it is
+ * a file descriptor: whoever holds it may add or fetch files, and when the
+ * last one is closed the session ends. Outgoing sessions are made for the next
+ * kernel, incoming ones came from the previous. Either kind has its own names.
+ *
+ * Life, outgoing: luo_session_create() reserves the name and room for the
+ * record and makes the struct file; then the answer is written to user space;
+ * luo_session_publish() puts the session into the list that the freeze walks.
+ * A session that is not published takes no part in an update: nobody knows of
+ * it. Closing it unpreserves its files in reverse.
+ *
+ * Life, incoming: luo_session_receive() - luo_session_claim() by name, with
+ * the same two steps - FINISH or close.
+ *
+ * Unhappy ways: when the answer cannot be written, luo_session_abort() takes
+ * everything back: the new session dies, the incoming one waits for the next
+ * who asks. An incoming session whose files cannot be finished at close goes
+ * back to where it was, under its name, rather than being lost; files that
+ * were retrieved stay so. A damaged session answers EIO and keeps its memory.
+ * When two incoming sessions have one name, the newer answers.
+ *
+ * Locks: see luo_internal.h. The struct file owns the session, so neither
+ * ioctl nor release need a reference count.
+ */
+#include "luo_internal.h"
+
+static_assert(LUO_SESSION_NAME_SER == LIVEUPDATE_SESSION_NAME_LENGTH);
+
+static DEFINE_MUTEX(luo_sessions_lock);
+
+/* Index 0 is outgoing, 1 incoming. */
+static struct list_head luo_sessions[2] = {
+	LIST_HEAD_INIT(luo_sessions[0]),
+	LIST_HEAD_INIT(luo_sessions[1]),
+};
+
+static struct rhashtable luo_names[2];
+static const struct rhashtable_params luo_names_params = {
+	.key_len = LIVEUPDATE_SESSION_NAME_LENGTH,
+	.key_offset = offsetof(struct luo_session, name),
+	.head_offset = offsetof(struct luo_session, node),
+	.automatic_shrinking = true,
+};
+
+/* Room for all outgoing sessions that have a name, published or not. */
+static struct luo_records luo_session_records = {
+	.magic = LUO_MAGIC_SESSIONS,
+	.size = sizeof(struct luo_session_ser),
+};
+static u64 luo_nr_outgoing;
+
+static void luo_session_drop(struct luo_session *session);
+
+int luo_sessions_init(void)
+{
+	int err = rhashtable_init(&luo_names[0], &luo_names_params);
+
+	if (err)
+		return err;
+	err = rhashtable_init(&luo_names[1], &luo_names_params);
+	if (err)
+		rhashtable_destroy(&luo_names[0]);
+	return err;
+}
+
+void luo_sessions_drop_incoming(void)
+{
+	struct luo_session *session, *tmp;
+
+	list_for_each_entry_safe(session, tmp, &luo_sessions[1], list)
+		luo_session_drop(session);
+}
+
+void luo_sessions_exit(void)
+{
+	/* Outgoing ones have struct files, which pin the module. */
+	WARN_ON_ONCE(luo_nr_outgoing);
+	luo_sessions_drop_incoming();
+	rhashtable_destroy(&luo_names[0]);
+	rhashtable_destroy(&luo_names[1]);
+}
+
+/* Makes a key of a name: padded with zeros. Returns its length, 0 if it is none. */
+static size_t luo_session_key(const u8 *name, char key[LIVEUPDATE_SESSION_NAME_LENGTH])
+{
+	size_t len = strnlen((const char *)name, LIVEUPDATE_SESSION_NAME_LENGTH);
+
+	if (len == LIVEUPDATE_SESSION_NAME_LENGTH)
+		return 0;
+	memset(key, 0, LIVEUPDATE_SESSION_NAME_LENGTH);
+	memcpy(key, name, len);
+	return len;
+}
+
+static struct luo_session *luo_session_alloc(bool incoming)
+{
+	struct luo_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+
+	if (!session)
+		return NULL;
+	session->incoming = incoming;
+	session->records.magic = LUO_MAGIC_FILES;
+	session->records.size = sizeof(struct luo_file_ser);
+	mutex_init(&session->lock);
+	INIT_LIST_HEAD(&session->files);
+	INIT_LIST_HEAD(&session->list);
+	atomic64_inc(&luo_stats.sessions[incoming]);
+	return session;
+}
+
+static void luo_session_free(struct luo_session *session)
+{
+	luo_records_resize(&session->records, 0);
+	atomic64_dec(&luo_stats.sessions[session->incoming]);
+	mutex_destroy(&session->lock);
+	kfree(session);
+}
+
+/* Called with luo_sessions_lock held. */
+static int luo_session_insert_name(struct luo_session *session)
+{
+	int err = rhashtable_lookup_insert_fast(&luo_names[session->incoming],
+						&session->node, luo_names_params);
+
+	session->named = !err;
+	return err && err != -EEXIST ? -ENOMEM : err;
+}
+
+static void luo_session_remove_name(struct luo_session *session)
+{
+	if (session->named)
+		rhashtable_remove_fast(&luo_names[session->incoming], &session->node,
+				       luo_names_params);
+	session->named = false;
+}
+
+/* ------------------------------------------------------ struct file of a session */
+
+static int luo_session_fop_release(struct inode *inode, struct file *file)
+{
+	if (file->private_data)
+		luo_session_release(file->private_data);
+	return 0;
+}
+
+static long luo_session_fop_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return luo_session_ioctl(file->private_data, cmd, arg);
+}
+
+static const struct file_operations luo_session_fops = {
+	.owner = THIS_MODULE,
+	.release = luo_session_fop_release,
+	.unlocked_ioctl = luo_session_fop_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+/* Service managers know the fd of a session by exactly this name. */
+static struct file *luo_session_getfile(struct luo_session *session)
+{
+	char name[sizeof("[luo_session] ") + LIVEUPDATE_SESSION_NAME_LENGTH];
+
+	snprintf(name, sizeof(name), "[luo_session] %s", session->name);
+	return anon_inode_getfile(name, &luo_session_fops, session, O_RDWR);
+}
+
+/* ------------------------------------------------------------ create and claim */
+
+/* Undoes what luo_session_create() did before there was a struct file. */
+static void luo_session_destroy(struct luo_session *session)
+{
+	mutex_lock(&luo_sessions_lock);
+	list_del_init(&session->list);
+	luo_session_remove_name(session);
+	luo_nr_outgoing--;
+	luo_records_resize(&luo_session_records, luo_nr_outgoing);
+	mutex_unlock(&luo_sessions_lock);
+
+	luo_session_free(session);
+}
+
+/**
+ * luo_session_create() - first step to a new outgoing session
+ * @name:     LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @ret_file: its struct file, for luo_session_publish() or luo_session_abort()
+ *
+ * Return: 0, -EINVAL, -EEXIST, -ENOMEM, -ENFILE.
+ */
+int luo_session_create(const u8 *name, struct file **ret_file)
+{
+	struct luo_session *session = luo_session_alloc(false);
+	struct file *file;
+	int err;
+
+	if (!session)
+		return -ENOMEM;
+	err = luo_session_key(name, session->name) ? 0 : -EINVAL;
+	if (err)
+		goto err_free;
+
+	mutex_lock(&luo_sessions_lock);
+	err = luo_session_insert_name(session);
+	if (err)
+		goto err_unlock;
+	err = luo_records_resize(&luo_session_records, luo_nr_outgoing + 1);
+	if (err)
+		goto err_remove_name;
+	luo_nr_outgoing++;
+	mutex_unlock(&luo_sessions_lock);
+
+	file = luo_session_getfile(session);
+	if (IS_ERR(file)) {
+		luo_session_destroy(session);
+		return PTR_ERR(file);
+	}
+	*ret_file = file;
+	return 0;
+
+err_remove_name:
+	luo_session_remove_name(session);
+err_unlock:
+	mutex_unlock(&luo_sessions_lock);
+err_free:
+	luo_session_free(session);
+	return err;
+}
+
+/**
+ * luo_session_claim() - first step to retrieve an incoming session
+ * @name:     LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @ret_file: its struct file, for luo_session_publish() or luo_session_abort()
+ *
+ * Return: 0; -ENOENT when there is none; -EINVAL when it is claimed already;
+ * -EIO when it is damaged; -ENOMEM, -ENFILE.
+ */
+int luo_session_claim(const u8 *name, struct file **ret_file)
+{
+	char key[LIVEUPDATE_SESSION_NAME_LENGTH];
+	struct luo_session *session;
+	struct file *file;
+	int err = 0;
+
+	if (!luo_session_key(name, key))
+		return -ENOENT;
+
+	mutex_lock(&luo_sessions_lock);
+	session = rhashtable_lookup_fast(&luo_names[1], key, luo_names_params);
+	if (!session)
+		err = -ENOENT;
+	else if (session->err)
+		err = session->err;
+	else if (session->claimed)
+		err = -EINVAL;
+	else
+		session->claimed = true;
+	mutex_unlock(&luo_sessions_lock);
+	if (err)
+		return err;
+
+	/* Only who has claimed a session can make it go away. */
+	file = luo_session_getfile(session);
+	if (IS_ERR(file)) {
+		mutex_lock(&luo_sessions_lock);
+		session->claimed = false;
+		mutex_unlock(&luo_sessions_lock);
+		return PTR_ERR(file);
+	}
+	*ret_file = file;
+	return 0;
+}
+
+/* The user has been told: from now on the session takes part. Cannot fail. */
+void luo_session_publish(struct file *file)
+{
+	struct luo_session *session = file->private_data;
+
+	if (session->incoming)
+		return;
+
+	down_read(&luo_freeze_sem);
+	mutex_lock(&luo_sessions_lock);
+	list_add_tail(&session->list, &luo_sessions[0]);
+	mutex_unlock(&luo_sessions_lock);
+	up_read(&luo_freeze_sem);
+}
+
+/* The user could not be told: nothing has happened. */
+void luo_session_abort(struct file *file)
+{
+	struct luo_session *session = file->private_data;
+
+	if (session->incoming) {
+		/* Without a session the release does nothing. */
+		file->private_data = NULL;
+		mutex_lock(&luo_sessions_lock);
+		session->claimed = false;
+		mutex_unlock(&luo_sessions_lock);
+	}
+	fput(file);
+}
+
+/* ------------------------------------------------------------------- release */
+
+/* An incoming session goes, and its memory stays as it is. */
+static void luo_session_drop(struct luo_session *session)
+{
+	mutex_lock(&session->lock);
+	luo_files_drop(session);
+	mutex_unlock(&session->lock);
+
+	mutex_lock(&luo_sessions_lock);
+	list_del(&session->list);
+	luo_session_remove_name(session);
+	mutex_unlock(&luo_sessions_lock);
+
+	luo_session_free(session);
+}
+
+void luo_session_release(struct luo_session *session)
+{
+	int err = 0;
+
+	down_read(&luo_freeze_sem);
+
+	mutex_lock(&session->lock);
+	if (session->incoming)
+		err = luo_files_finish(session);
+	else
+		luo_files_unpreserve(session);
+	mutex_unlock(&session->lock);
+
+	if (err) {
+		luo_error("session '%s' was closed, but cannot be finished: error %d; it can be retrieved again",
+			  session->name, err);
+		mutex_lock(&luo_sessions_lock);
+		session->claimed = false;
+		mutex_unlock(&luo_sessions_lock);
+	} else if (session->incoming) {
+		luo_session_drop(session);
+	} else {
+		luo_session_destroy(session);
+	}
+
+	up_read(&luo_freeze_sem);
+}
+
+/* -------------------------------------------------------------------- freeze */
+
+static int luo_session_freeze(struct luo_session *session, struct luo_session_ser *ser)
+{
+	int err;
+
+	mutex_lock(&session->lock);
+	err = luo_files_freeze(session, ser);
+	mutex_unlock(&session->lock);
+	return err;
+}
+
+static void luo_session_unfreeze(struct luo_session *session)
+{
+	mutex_lock(&session->lock);
+	luo_files_unfreeze(session);
+	mutex_unlock(&session->lock);
+}
+
+/**
+ * luo_sessions_freeze() - freeze all outgoing sessions, and write them down
+ * @root: gets the list of sessions, and how much is in it
+ *
+ * Called with luo_freeze_sem held for writing, which keeps the list as it is.
+ *
+ * Return: 0, or the error of the first handler that said no; then nothing is
+ * frozen.
+ */
+int luo_sessions_freeze(struct luo_root_ser *root)
+{
+	struct luo_session_ser *ser;
+	struct luo_session *session;
+	u64 nr = 0;
+	int err;
+
+	luo_records_begin(&luo_session_records);
+	list_for_each_entry(session, &luo_sessions[0], list) {
+		/* Room was made when the session was created. */
+		ser = luo_records_add(&luo_session_records);
+		err = WARN_ON_ONCE(!ser) ? -ENOSPC : luo_session_freeze(session, ser);
+		if (err)
+			goto err_unfreeze;
+
+		memcpy(ser->name, session->name, sizeof(ser->name));
+		ser->generation = root->generation;
+		nr++;
+	}
+	root->sessions = cpu_to_le64(luo_records_end(&luo_session_records));
+	root->nr_sessions = cpu_to_le64(nr);
+	root->nr_files = cpu_to_le64(atomic64_read(&luo_stats.files[0]));
+	root->nr_pages = cpu_to_le64(atomic64_read(&luo_stats.pages[0]));
+	return 0;
+
+err_unfreeze:
+	list_for_each_entry_continue_reverse(session, &luo_sessions[0], list)
+		luo_session_unfreeze(session);
+	luo_records_thaw(&luo_session_records);
+	return err;
+}
+
+void luo_sessions_unfreeze(void)
+{
+	struct luo_session *session;
+
+	list_for_each_entry_reverse(session, &luo_sessions[0], list)
+		luo_session_unfreeze(session);
+	luo_records_thaw(&luo_session_records);
+}
+
+/* ------------------------------------------------------------------- receive */
+
+/* Takes the place of an older session of the same name, if it is one. */
+static int luo_session_insert_newest(struct luo_session *session)
+{
+	struct luo_session *other;
+	int err = luo_session_insert_name(session);
+
+	if (err != -EEXIST)
+		return err;
+
+	other = rhashtable_lookup_fast(&luo_names[1], session->name, luo_names_params);
+	if (WARN_ON_ONCE(!other))
+		return 0;
+	if (other->generation == session->generation) {
+		/* One kernel does not write a name twice. */
+		session->err = -EIO;
+	} else if (other->generation < session->generation) {
+		luo_session_remove_name(other);
+		err = luo_session_insert_name(session);
+		return err;
+	}
+	return 0;
+}
+
+/**
+ * luo_session_receive() - an incoming session without its files
+ * @ser: its record
+ *
+ * Return: the session, whose @err may say that it is damaged; ERR_PTR(-ENOMEM).
+ */
+struct luo_session *luo_session_receive(const struct luo_session_ser *ser)
+{
+	struct luo_session *session = luo_session_alloc(true);
+	int err = 0;
+
+	if (!session)
+		return ERR_PTR(-ENOMEM);
+
+	session->generation = le64_to_cpu(ser->generation);
+	mutex_lock(&luo_sessions_lock);
+	if (!luo_session_key((const u8 *)ser->name, session->name) || ser->flags)
+		session->err = -EIO;
+	else
+		err = luo_session_insert_newest(session);
+	if (!err)
+		list_add_tail(&session->list, &luo_sessions[1]);
+	mutex_unlock(&luo_sessions_lock);
+	if (err) {
+		luo_session_free(session);
+		return ERR_PTR(err);
+	}
+	return session;
+}
