@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Lifts older kernels to what the sources speak. The only place, with
+ * probe.sh, that knows of differences between kernels.
+ */
+#ifndef LUO_COMPAT_H
+#define LUO_COMPAT_H
+
+#ifdef LUO_PROBE_FAILED
+#error "the kernel's headers cannot be used; see the message of compat/probe.sh above"
+#endif
+
+#include <linux/crc32.h>
+#include <linux/ftrace.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/shmem_fs.h>
+
+/* Before 6.15 crc32c() was a module of its own, and the builtin had another name. */
+static inline u32 luo_crc32c(u32 crc, const void *p, size_t len)
+{
+#ifdef LUO_HAVE_CRC32C_IN_CRC32
+	return crc32c(crc, p, len);
+#else
+	return __crc32c_le(crc, p, len);
+#endif
+}
+
+/* Renamed in 6.2. */
+#ifndef ftrace_regs_set_instruction_pointer
+#define ftrace_regs_set_instruction_pointer(fregs, ip) \
+	ftrace_instruction_pointer_set(fregs, ip)
+#endif
+
+/* Up to 6.16 the third argument was a migrate type. */
+static inline int luo_alloc_contig_range(unsigned long start, unsigned long end)
+{
+#ifdef LUO_HAVE_ACR_FLAGS
+	return alloc_contig_range(start, end, ACR_FLAGS_NONE, GFP_KERNEL);
+#else
+	return alloc_contig_range(start, end, MIGRATE_MOVABLE, GFP_KERNEL);
+#endif
+}
+
+/* Before 6.8 the name was MAX_ORDER; before 6.4 that was one more. */
+#ifndef MAX_PAGE_ORDER
+#define MAX_PAGE_ORDER	(MAX_ORDER - 1)
+#endif
+
+/* 7.0 turned the flags of shmem_file_setup() into a type of their own. */
+static inline struct file *luo_shmem_file_setup(const char *name, loff_t size)
+{
+#ifdef LUO_HAVE_VMA_FLAGS_T
+	return shmem_file_setup(name, size, (vma_flags_t){ });
+#else
+	return shmem_file_setup(name, size, 0);
+#endif
+}
+
+#ifdef SHMEM_F_NORESERVE
+#define LUO_SHMEM_NORESERVE	SHMEM_F_NORESERVE
+#else
+#define LUO_SHMEM_NORESERVE	VM_NORESERVE
+#endif
+
+/*
+ * Making a compound page of frames that have never been one. Every kernel
+ * keeps its prep_compound_page() to itself, so here is what a folio of the
+ * page cache must look like, by shape of struct folio:
+ *
+ *  - destructor and order in the first tail page (to 6.5)
+ *  - large mapcount, no destructor (6.10 and later)
+ *
+ * The frames are fresh: flags as at boot, mapcounts -1, nothing else set.
+ * luo_folio_order_ok() says which orders shmem of this kernel can live with;
+ * others come back as small folios.
+ */
+static inline bool luo_folio_order_ok(unsigned int order)
+{
+#if defined(LUO_HAVE_COMPOUND_DTOR)
+	/* Huge pages are the only large folios that shmem knows before 6.10. */
+	return order == HPAGE_PMD_ORDER;
+#elif defined(LUO_HAVE_LARGE_MAPCOUNT) && !defined(LUO_HAVE_MM_ID)
+	return order > 1 && order <= HPAGE_PMD_ORDER;
+#else
+	return false;
+#endif
+}
+
+static inline void luo_prep_compound(struct page *head, unsigned int order)
+{
+#if defined(LUO_HAVE_COMPOUND_DTOR)
+	unsigned long i, nr = 1UL << order;
+
+	__SetPageHead(head);
+	for (i = 1; i < nr; i++) {
+		head[i].mapping = TAIL_MAPPING;
+		set_compound_head(&head[i], head);
+		set_page_private(&head[i], 0);
+	}
+	head[1].compound_order = order;
+	head[1].compound_nr = nr;
+	head[1].compound_dtor = TRANSHUGE_PAGE_DTOR;
+	atomic_set(compound_mapcount_ptr(head), -1);
+	atomic_set(compound_pincount_ptr(head), 0);
+	INIT_LIST_HEAD(page_deferred_list(head));
+#elif defined(LUO_HAVE_LARGE_MAPCOUNT) && !defined(LUO_HAVE_MM_ID)
+	struct folio *folio = (struct folio *)head;
+	unsigned long i, nr = 1UL << order;
+
+	__SetPageHead(head);
+	for (i = 1; i < nr; i++) {
+		head[i].mapping = TAIL_MAPPING;
+		set_compound_head(&head[i], head);
+		set_page_private(&head[i], 0);
+	}
+	folio->_flags_1 = (folio->_flags_1 & ~0xffUL) | order;
+	folio->_folio_nr_pages = nr;
+	atomic_set(&folio->_large_mapcount, -1);
+	atomic_set(&folio->_entire_mapcount, -1);
+	atomic_set(&folio->_nr_pages_mapped, 0);
+	atomic_set(&folio->_pincount, 0);
+	INIT_LIST_HEAD(&folio->_deferred_list);
+	folio_set_large_rmappable(folio);
+#else
+	WARN_ON_ONCE(order);
+#endif
+}
+
+#endif /* LUO_COMPAT_H */

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Asks the compiler what the kernel at hand offers, and prints one -D for each
+# answer that is yes. Called by Kbuild as
+#	probe.sh CC FLAGS...
+# A version number would be the wrong question: distributions backport.
+set -u
+
+cc=$1
+shift
+
+compiles() {
+	code=$1
+	shift
+	printf '#include <linux/kconfig.h>\n#include <linux/compiler_types.h>\n%b\n' "$code" |
+		$cc "$@" -DMODULE -DKBUILD_MODNAME='"probe"' -DKBUILD_BASENAME='"probe"' \
+			-Werror -Wno-missing-prototypes -Wno-missing-declarations -fsyntax-only -x c - 2>/dev/null
+}
+
+# Controls: if one of these is wrong, so would be everything else.
+if ! compiles '#include <linux/mm.h>\nint probe(struct page *p) { return page_count(p); }' "$@"; then
+	echo "liveupdate: cannot compile against these kernel headers" >&2
+	echo "-DLUO_PROBE_FAILED"
+	exit 0
+fi
+if compiles '#include <linux/mm.h>\nint probe(struct page *p) { return p->no_such_member; }' "$@"; then
+	echo "liveupdate: the compiler accepts everything, probes mean nothing" >&2
+	echo "-DLUO_PROBE_FAILED"
+	exit 0
+fi
+
+# name, then a program that compiles only where the thing exists
+while IFS='	' read -r name code; do
+	[ -n "$name" ] || continue
+	if compiles "$code" "$@"; then
+		echo "-DLUO_HAVE_$name"
+	fi
+done <<'PROBES'
+CRC32C_IN_CRC32	#include <linux/crc32.h>\nu32 probe(const void *p) { return crc32c(~0, p, 8); }
+VMA_FLAGS_T	#include <linux/mm.h>\nvma_flags_t probe(void) { return (vma_flags_t){}; }
+ACR_FLAGS	#include <linux/gfp.h>\nacr_flags_t probe(void) { return ACR_FLAGS_NONE; }
+COMPOUND_DTOR	#include <linux/mm.h>\nint probe(struct page *p) { return p[1].compound_dtor == TRANSHUGE_PAGE_DTOR; }
+LARGE_MAPCOUNT	#include <linux/mm.h>\nint probe(struct folio *f) { return atomic_read(&f->_large_mapcount); }
+MM_ID	#include <linux/mm.h>\nint probe(struct folio *f) { return f->_mm_id_mapcount[0]; }
+FD_EMPTY	#include <linux/file.h>\nint probe(struct fd f) { return fd_empty(f); }
+PROBES
+exit 0
