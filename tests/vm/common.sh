@@ -7,7 +7,7 @@
 # The toolbox is a Debian chroot in the cache. Everything is built in it and
 # QEMU runs from it, so results do not depend on what is installed on the host.
 
-set -eu -o pipefail
+set -eEu -o pipefail
 trap 'echo "${0##*/}: failed in line $LINENO" >&2' ERR
 
 luo_vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
