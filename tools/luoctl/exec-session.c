@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What 'luoctl exec' does with sessions.
+ *
+ * In the kernel before: one outgoing session with the memfds (preserved before
+ * the command starts, so that their pages are taken as they come), the
+ * manifest, and, after the command has stopped, a memfd for each kept file.
+ * In the kernel after: everything is retrieved and restored, then the incoming
+ * session is finished, and only then a new outgoing one takes the same files,
+ * for a file that was just retrieved cannot be preserved before. Until the
+ * finish any failure leaves all as it came.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exec.h"
+
+/* The device has one opener at a time, and none needs it for long. */
+#define DEVICE_WAIT_MS 10000
+#define DEVICE_STEP_MS 50
+
+static int open_device(struct exec *exec, struct luo_device **ret)
+{
+	char reason[LUO_ERROR_SIZE];
+	bool said = false;
+	int r;
+
+	for (int waited = 0;; waited += DEVICE_STEP_MS) {
+		struct timespec step = { .tv_nsec = DEVICE_STEP_MS * 1000000L };
+
+		r = luo_device_open(exec->ctl->system, ret);
+		if (r != -EBUSY || waited >= DEVICE_WAIT_MS)
+			break;
+		if (!said)
+			say("%s: /dev/liveupdate is in use, waiting for it", exec->session);
+		said = true;
+		nanosleep(&step, NULL);
+	}
+	if (r == -EBUSY)
+		say("%s: another program keeps /dev/liveupdate open: find it with 'fuser -v "
+		    "/dev/liveupdate'",
+		    exec->session);
+	else if (r < 0)
+		say("%s: /dev/liveupdate: %s", exec->session,
+		    luo_is_available(exec->ctl->system, reason, sizeof(reason)) < 0 ? reason :
+										      strerror(-r));
+	return r;
+}
+
+static const char *explain_preserve(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "this kernel cannot preserve memfds";
+	case -EBUSY:
+		return "a session has this file already";
+	case -ENOMEM:
+		return "not enough memory would be left to start the next kernel: make the file "
+		       "smaller";
+	case -EOPNOTSUPP:
+		return "it has properties that cannot be carried over";
+	default:
+		return strerror(-error);
+	}
+}
+
+static int preserve(struct exec *exec, uint64_t token, int fd, const char *what)
+{
+	int r = luo_session_preserve_fd(exec->outgoing, token, fd);
+
+	if (r < 0)
+		say("%s: preserving %s: %s", exec->session, what, explain_preserve(r));
+	return r;
+}
+
+int exec_preserve(struct exec *exec)
+{
+	struct exec_manifest *files = &exec->files;
+	struct luo_device *device;
+	int r;
+
+	r = open_device(exec, &device);
+	if (r < 0)
+		return r;
+	r = luo_session_create(device, exec->session, &exec->outgoing);
+	luo_device_close(device);
+	if (r < 0) {
+		say("%s: creating the session: %s", exec->session,
+		    r == -EEXIST ? "another program has a session of this name: choose another one" :
+				   strerror(-r));
+		return r;
+	}
+
+	exec->next_token = EXEC_TOKEN_MANIFEST + 1;
+	for (unsigned int i = 0; i < files->memfd_count; i++) {
+		struct exec_memfd *m = &files->memfds[i];
+
+		m->token = exec->next_token++;
+		r = preserve(exec, m->token, m->fd, m->path);
+		if (r < 0)
+			goto fail;
+	}
+
+	files->stored = false;
+	files->seq = 0;
+	exec->slot_size = manifest_slot_size(files);
+	exec->manifest_fd = exec_new_memfd("luo-exec-manifest");
+	if (exec->manifest_fd < 0) {
+		r = exec->manifest_fd;
+		exec->manifest_fd = -1;
+	} else if (ftruncate(exec->manifest_fd, 2 * exec->slot_size) < 0 ||
+		   fchmod(exec->manifest_fd, 0600) < 0) {
+		r = -errno;
+	} else {
+		r = manifest_write(exec->manifest_fd, exec->slot_size, files);
+	}
+	if (r < 0) {
+		say("%s: writing the manifest: %s", exec->session, strerror(-r));
+		goto fail;
+	}
+	r = preserve(exec, EXEC_TOKEN_MANIFEST, exec->manifest_fd, "the manifest");
+	if (r < 0)
+		goto fail;
+	exec->holder.preserved = true;
+	return 0;
+fail:
+	luo_session_close(exec->outgoing);
+	exec->outgoing = NULL;
+	if (exec->manifest_fd >= 0)
+		close(exec->manifest_fd);
+	exec->manifest_fd = -1;
+	return r;
+}
+
+/* Fds of an attempt that failed. */
+static void forget(struct exec_manifest *files)
+{
+	for (unsigned int i = 0; i < files->memfd_count; i++) {
+		if (files->memfds[i].fd >= 0)
+			close(files->memfds[i].fd);
+		files->memfds[i].fd = -1;
+	}
+}
+
+static int begin_anew(struct exec *exec)
+{
+	int r;
+
+	r = exec_make_memfds(exec);
+	if (r < 0)
+		return r;
+	/* Files that describe the contents of memory that is gone. */
+	for (unsigned int i = 0; exec->files.memfd_count && i < exec->files.keep_count; i++) {
+		r = exec_keep_set_aside(exec, &exec->files.keeps[i]);
+		if (r < 0)
+			return r;
+	}
+	r = exec_preserve(exec);
+	if (r < 0)
+		return r;
+	say("%s: created, %u memfd%s and %u kept file%s", exec->session, exec->files.memfd_count,
+	    exec->files.memfd_count == 1 ? "" : "s", exec->files.keep_count,
+	    exec->files.keep_count == 1 ? "" : "s");
+	return 0;
+}
+
+static int retrieve_memfd(struct exec *exec, struct exec_memfd *m, uint64_t *bytes)
+{
+	struct stat st;
+	int r;
+
+	r = luo_session_retrieve_fd(exec->incoming, m->token, &m->fd);
+	if (r < 0) {
+		say("%s: retrieving %s: %s", exec->session, m->path, strerror(-r));
+		return r;
+	}
+	if (fstat(m->fd, &st) < 0)
+		return -errno;
+	/* In-tree live update brings neither owner nor mode back. */
+	if (((st.st_uid != m->uid || st.st_gid != m->gid) && fchown(m->fd, m->uid, m->gid) < 0) ||
+	    ((st.st_mode & 07777) != m->mode && fchmod(m->fd, m->mode) < 0))
+		say("%s: owner and mode of %s: %s", exec->session, m->path, strerror(errno));
+	*bytes += st.st_size;
+	return 0;
+}
+
+static int retrieve_keep(struct exec *exec, struct exec_keep *keep)
+{
+	int r;
+
+	if (!keep->present)
+		return exec->files.memfd_count ? exec_keep_set_aside(exec, keep) : 0;
+	r = luo_session_retrieve_fd(exec->incoming, keep->token, &keep->fd);
+	if (r < 0) {
+		say("%s: retrieving %s: %s", exec->session, keep->path, strerror(-r));
+		return r;
+	}
+	return exec_keep_restore(exec, keep);
+}
+
+static int use_incoming(struct exec *exec)
+{
+	struct exec_manifest came = { 0 };
+	unsigned int restored = 0;
+	uint64_t bytes = 0;
+	char size[32];
+	int fd, r;
+
+	r = luo_session_retrieve_fd(exec->incoming, EXEC_TOKEN_MANIFEST, &fd);
+	if (r < 0) {
+		say("%s: retrieving the manifest (token 0): %s", exec->session,
+		    r == -ENOENT ? "there is none: this session was not made by 'luoctl exec'" :
+				   strerror(-r));
+		return r;
+	}
+	r = manifest_read(fd, exec->session, &came);
+	close(fd);
+	if (r < 0)
+		return r;
+	if (!manifest_match(&came, &exec->files, exec->session)) {
+		r = -EINVAL;
+		goto out;
+	}
+
+	for (unsigned int i = 0; i < exec->files.memfd_count; i++) {
+		r = retrieve_memfd(exec, &exec->files.memfds[i], &bytes);
+		if (r < 0)
+			goto out;
+	}
+	if (came.stored) {
+		for (unsigned int i = 0; i < came.keep_count; i++) {
+			r = retrieve_keep(exec, &came.keeps[i]);
+			if (r < 0)
+				goto out;
+			restored += came.keeps[i].present;
+		}
+	} else if (came.keep_count) {
+		say("%s: the kexec came while the command was running: its memory is here, its "
+		    "kept files are not (stop it before, 'luoctl kexec' does that)",
+		    exec->session);
+	}
+
+	r = luo_session_finish(exec->incoming);
+	if (r < 0) {
+		say("%s: finishing the incoming session: %s", exec->session, strerror(-r));
+		goto out;
+	}
+	luo_session_close(exec->incoming);
+	exec->incoming = NULL;
+	exec->holder.incoming_fd = -1;
+	exec->arrived = true;
+	exec->holder.previous_stopped_ns = came.stored ? came.stopped_ns : 0;
+	say("%s: retrieved %u memfd%s (%s), %u kept file%s", exec->session, exec->files.memfd_count,
+	    exec->files.memfd_count == 1 ? "" : "s", format_size(bytes, size), restored,
+	    restored == 1 ? "" : "s");
+out:
+	if (r < 0)
+		forget(&exec->files);
+	manifest_free(&came);
+	return r;
+}
+
+int exec_arrive(struct exec *exec)
+{
+	struct luo_device *device;
+	int r;
+
+	if (!exec->incoming) {
+		r = open_device(exec, &device);
+		if (r < 0)
+			return r;
+		r = luo_session_retrieve(device, exec->session, &exec->incoming);
+		luo_device_close(device);
+		if (r == -ENOENT)
+			return begin_anew(exec);
+		if (r < 0) {
+			say("%s: retrieving the session: %s", exec->session,
+			    r == -EINVAL ? "another program has retrieved it already" :
+					   strerror(-r));
+			return r;
+		}
+	}
+	exec->holder.incoming_fd = luo_session_get_fd(exec->incoming);
+	r = use_incoming(exec);
+	if (r < 0)
+		return r;
+	/*
+	 * The memory is here and the service can go on; that it would not
+	 * survive another kexec is said, shown by status, and tried again when
+	 * the command has stopped.
+	 */
+	if (exec_preserve(exec) < 0)
+		say("%s: not preserved for the next live update; will be tried again", exec->session);
+	return 0;
+}
+
+int exec_store(struct exec *exec)
+{
+	struct exec_manifest *files = &exec->files;
+	struct exec_keep stored[EXEC_FILES_MAX];
+	unsigned int done = 0, present = 0;
+	uint64_t bytes = 0;
+	char size[32];
+	int r;
+
+	if (!exec->holder.preserved) {
+		r = exec_preserve(exec);
+		if (r < 0)
+			return r;
+	}
+	for (; done < files->keep_count; done++) {
+		struct exec_keep *keep = &stored[done];
+
+		r = exec_keep_copy(exec, files->keeps[done].path, keep);
+		if (r < 0)
+			goto fail;
+		if (!keep->present)
+			continue;
+		keep->token = exec->next_token++;
+		r = preserve(exec, keep->token, keep->fd, files->keeps[done].path);
+		if (r < 0) {
+			done++;
+			goto fail;
+		}
+		present++;
+		bytes += keep->size;
+	}
+	for (unsigned int i = 0; i < files->keep_count; i++) {
+		struct exec_keep *keep = &files->keeps[i];
+
+		/* Its token stays taken; what it holds need not go along. */
+		if (keep->fd >= 0) {
+			if (ftruncate(keep->fd, 0) < 0)
+				say("%s: the old copy of %s stays in the session", exec->session,
+				    keep->path);
+			close(keep->fd);
+		}
+		stored[i].path = keep->path;
+		*keep = stored[i];
+	}
+	files->stored = true;
+	files->stopped_ns = exec->holder.stopped_ns;
+	r = manifest_write(exec->manifest_fd, exec->slot_size, files);
+	if (r < 0) {
+		files->stored = false;
+		say("%s: writing the manifest: %s", exec->session, strerror(-r));
+		return r;
+	}
+	say("%s: stored %u of %u kept file%s (%s)", exec->session, present, files->keep_count,
+	    files->keep_count == 1 ? "" : "s", format_size(bytes, size));
+	return 0;
+fail:
+	while (done--) {
+		if (stored[done].fd < 0)
+			continue;
+		if (ftruncate(stored[done].fd, 0) < 0)
+			say("%s: an unfinished copy stays in the session", exec->session);
+		close(stored[done].fd);
+	}
+	return r;
+}
+
+int exec_take_over(struct exec *exec, const struct holder *holder)
+{
+	struct pollfd gone;
+	int fd, pid_fd, r;
+
+	pid_fd = pidfd_open(holder->pid, 0);
+	if (pid_fd < 0)
+		return -errno;
+	if (!holder_alive(exec->ctl, holder)) {
+		close(pid_fd);
+		return -ESRCH;
+	}
+	fd = pidfd_getfd(pid_fd, holder->incoming_fd, 0);
+	if (fd < 0) {
+		r = -errno;
+		goto out;
+	}
+	r = luo_session_new_from_fd(fd, &exec->incoming);
+	if (r < 0) {
+		close(fd);
+		goto out;
+	}
+	/* From here on our duplicate keeps the session. */
+	if (pidfd_send_signal(pid_fd, SIGHUP, NULL, 0) < 0 && errno != ESRCH) {
+		r = -errno;
+		goto out;
+	}
+	gone = (struct pollfd){ .fd = pid_fd, .events = POLLIN };
+	if (poll(&gone, 1, 10000) != 1) {
+		r = -ETIMEDOUT;
+		goto out;
+	}
+	say("%s: took the incoming session over from process %d", exec->session, holder->pid);
+	r = 0;
+out:
+	close(pid_fd);
+	return r;
+}
