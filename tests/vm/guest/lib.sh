@@ -181,7 +181,7 @@ luo_load() {
 	rel=$(luo_release "$k") || { echo "no next kernel"; return 1; }
 	set -- "/boot/vmlinuz-$rel" "${luo_initrd:-/boot/initrd-$rel}" "$(luo_cmdline "$@")"
 	case $tool in
-	luoctl) luoctl load --initrd "$2" --command-line "$3" "$1" ;;
+	luoctl) luoctl load --kernel "$1" --initrd "$2" --cmdline "$3" ;;
 	kexec) kexec -s -l "$1" --initrd="$2" --command-line="$3" ;;
 	kexec-c) kexec -c -l "$1" --initrd="$2" --command-line="$3" ;;
 	*) echo "unknown tool $tool"; return 1 ;;

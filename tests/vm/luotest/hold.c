@@ -131,6 +131,8 @@ int cmd_hold(int argc, char **argv)
 				die("create session '%s'", name);
 			continue;
 		}
+		if (!strcmp(argv[i], "--file"))
+			continue;
 		if (session < 0)
 			die("a file before any --session: %s", argv[i]);
 		spec_parse(&s, argv[i]);
@@ -190,6 +192,8 @@ int cmd_check(int argc, char **argv)
 			hold = argv[++i];
 			continue;
 		}
+		if (!strcmp(argv[i], "--file"))
+			continue;
 		if (session < 0)
 			die("a file before --session: %s", argv[i]);
 		spec_parse(&s, argv[i]);

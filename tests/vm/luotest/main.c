@@ -177,6 +177,7 @@ static int cmd_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1)
 		for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 			if (!strcmp(commands[i].name, argv[1]))
