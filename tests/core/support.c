@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "support.h"
+#include <sys/mman.h>
+#include <time.h>
+
+/* ---------------------------------------------------------------- arena */
+
+struct luo_claims arena_claims;
+unsigned long arena_blocks;
+
+static u8 *arena;
+static u8 state[ARENA_FRAMES];
+static unsigned long arena_hint;
+static u64 data_next;
+
+void *arena_virt(u64 pfn)
+{
+	return arena + (pfn - ARENA_PFN) * LUO_BLOCK_SIZE;
+}
+
+enum frame_state arena_state(u64 pfn)
+{
+	return state[pfn - ARENA_PFN];
+}
+
+unsigned long arena_count(enum frame_state wanted)
+{
+	unsigned long i, n = 0;
+
+	for (i = 0; i < ARENA_FRAMES; i++)
+		n += state[i] == wanted;
+	return n;
+}
+
+void arena_reset(void)
+{
+	if (!arena)
+		arena = mmap(NULL, ARENA_FRAMES * LUO_BLOCK_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert(arena != MAP_FAILED);
+	memset(state, FRAME_FREE, sizeof(state));
+	luo_claims_destroy(&arena_claims);
+	arena_blocks = 0;
+	arena_hint = 0;
+	data_next = ARENA_DATA;
+}
+
+void arena_next_kernel(void)
+{
+	/* Two ranges that touch, so that runs may lie in both. */
+	struct luo_range ranges[] = {
+		{ ARENA_PFN, ARENA_DATA + 3 },
+		{ ARENA_DATA + 3, ARENA_PFN + ARENA_FRAMES },
+	};
+
+	memset(state, FRAME_RESERVED, sizeof(state));
+	luo_claims_destroy(&arena_claims);
+	assert(!luo_claims_init(&arena_claims, ranges, ARRAY_SIZE(ranges)));
+	arena_blocks = 0;
+}
+
+static void *block_alloc(void)
+{
+	unsigned long i;
+
+	if (shim_fail())
+		return NULL;
+	/* A new kernel takes its blocks from what it released, or from above. */
+	for (i = arena_hint; i < ARENA_FRAMES; i++)
+		if (state[i] == FRAME_FREE)
+			break;
+	if (i == ARENA_FRAMES)
+		return NULL;
+	arena_hint = i + 1;
+	state[i] = FRAME_BLOCK;
+	arena_blocks++;
+	return memset(arena + i * LUO_BLOCK_SIZE, 0, LUO_BLOCK_SIZE);
+}
+
+static u64 block_phys(const void *block)
+{
+	unsigned long offset = (const u8 *)block - arena;
+
+	assert(offset < ARENA_FRAMES * LUO_BLOCK_SIZE && !(offset % LUO_BLOCK_SIZE));
+	return (u64)ARENA_PFN * LUO_BLOCK_SIZE + offset;
+}
+
+static void *block_virt(u64 phys)
+{
+	u64 pfn = phys / LUO_BLOCK_SIZE;
+
+	assert(!(phys % LUO_BLOCK_SIZE) && pfn >= ARENA_PFN && pfn < ARENA_PFN + ARENA_FRAMES);
+	assert(arena_state(pfn) == FRAME_BLOCK || luo_claimed(&arena_claims, pfn));
+	return arena_virt(pfn);
+}
+
+static void block_free(void *block)
+{
+	unsigned long i = block_phys(block) / LUO_BLOCK_SIZE - ARENA_PFN;
+
+	assert(state[i] == FRAME_BLOCK);
+	state[i] = FRAME_FREE;
+	arena_hint = min(arena_hint, i);
+	arena_blocks--;
+	/* Whoever still looks at it shall notice. */
+	memset(block, 0xdb, LUO_BLOCK_SIZE);
+}
+
+static int track(u64 pfn, u64 nr)
+{
+	u64 i;
+
+	for (i = 0; i < nr; i++) {
+		assert(arena_state(pfn + i) == FRAME_FREE);
+		state[pfn + i - ARENA_PFN] = FRAME_TRACKED;
+	}
+	return 0;
+}
+
+static void untrack(u64 pfn, u64 nr)
+{
+	u64 i;
+
+	for (i = 0; i < nr; i++) {
+		assert(arena_state(pfn + i) == FRAME_TRACKED);
+		state[pfn + i - ARENA_PFN] = FRAME_FREE;
+	}
+}
+
+static int claim(u64 pfn, u64 nr)
+{
+	return luo_claim(&arena_claims, pfn, nr);
+}
+
+static void release(u64 pfn, u64 nr)
+{
+	u64 i;
+
+	for (i = 0; i < nr; i++) {
+		assert(luo_claimed(&arena_claims, pfn + i));
+		assert(arena_state(pfn + i) == FRAME_RESERVED);
+		state[pfn + i - ARENA_PFN] = FRAME_RELEASED;
+	}
+}
+
+const struct luo_mem_ops arena_ops = {
+	.block_alloc = block_alloc,
+	.block_free = block_free,
+	.block_phys = block_phys,
+	.block_virt = block_virt,
+	.track = track,
+	.untrack = untrack,
+	.claim = claim,
+	.release = release,
+};
+
+/* ------------------------------------------------------- a kind of file */
+
+struct model models[MODELS];
+char events[1024];
+struct module model_module;
+
+static const struct file_operations model_fops, foreign_fops;
+
+void models_reset(void)
+{
+	memset(models, 0, sizeof(models));
+	events[0] = '\0';
+}
+
+static void event(char what, int model)
+{
+	size_t len = strlen(events);
+
+	if (len + 8 < sizeof(events))
+		sprintf(events + len, "%c%d ", what, model);
+}
+
+static int model_of(const struct file *file)
+{
+	return (struct model *)file->private_data - models;
+}
+
+static bool model_can_preserve(struct liveupdate_file_handler *fh, struct file *file)
+{
+	(void)fh;
+	return file->f_op == &model_fops;
+}
+
+static void model_untrack(struct luo_pages *pages)
+{
+	struct luo_extent ext;
+	unsigned int i;
+	void *b;
+
+	for (b = luo_pages_first(pages); b; b = luo_pages_next(b)) {
+		for (i = 0; i < luo_block_nr_extents(b); i++) {
+			luo_block_extent(b, i, &ext);
+			luo_mem->untrack(ext.pfn, luo_extent_pages(&ext));
+		}
+	}
+}
+
+static struct luo_extent model_extent(u64 index)
+{
+	struct luo_extent ext = {
+		.index = index,
+		.pfn = data_next,
+		.count = 1,
+		.flags = LUO_EXTENT_UPTODATE,
+	};
+
+	data_next += 2;
+	return ext;
+}
+
+static int model_preserve(struct liveupdate_file_op_args *args)
+{
+	int m = model_of(args->file), err;
+	struct model *model = &models[m];
+	unsigned int i;
+
+	event('P', m);
+	if (model->preserve_err)
+		return model->preserve_err;
+	args->serialized_data = m;
+	if (!model->runs)
+		return 0;
+
+	err = luo_pages_init(args->pages);
+	if (err)
+		return err;
+	memset(luo_pages_blob(args->pages), 'A' + m, 16);
+	luo_pages_seal_blob(args->pages);
+	for (i = 0; i < model->runs; i++) {
+		struct luo_extent ext = model_extent(4 * i);
+
+		err = luo_pages_append(args->pages, &ext);
+		if (err) {
+			model_untrack(args->pages);
+			return err;
+		}
+		luo_mem->track(ext.pfn, 1);
+	}
+	return 0;
+}
+
+static void model_unpreserve(struct liveupdate_file_op_args *args)
+{
+	event('U', model_of(args->file));
+	model_untrack(args->pages);
+}
+
+static int model_freeze(struct liveupdate_file_op_args *args)
+{
+	int m = model_of(args->file);
+	struct model *model = &models[m];
+	unsigned int i, nr = 0;
+	struct luo_extent *ext;
+	void *b;
+
+	event('F', m);
+	if (model->freeze_err)
+		return model->freeze_err;
+	args->serialized_data = m + 1000;
+	if (!model->added)
+		return 0;
+
+	/* The holes behind the first extents get filled. */
+	b = luo_pages_first(args->pages);
+	ext = calloc(luo_block_nr_extents(b) + model->added, sizeof(*ext));
+	for (i = 0; i < luo_block_nr_extents(b); i++) {
+		luo_block_extent(b, i, &ext[nr++]);
+		if (i < model->added)
+			ext[nr++] = model_extent(4 * i + 2);
+	}
+	b = luo_pages_replace(args->pages, b, ext, nr);
+	for (i = 0; !IS_ERR(b) && i < model->added; i++)
+		luo_mem->track(ext[2 * i + 1].pfn, 1);
+	free(ext);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	model->added = 0;
+	return 0;
+}
+
+static void model_unfreeze(struct liveupdate_file_op_args *args)
+{
+	event('u', model_of(args->file));
+	assert(args->serialized_data == (u64)model_of(args->file) + 1000);
+	args->serialized_data -= 1000;
+}
+
+static int model_incoming(const struct liveupdate_file_op_args *args)
+{
+	int m = args->serialized_data - 1000;
+	char blob[16];
+
+	assert(m >= 0 && m < MODELS);
+	if (args->pages->head) {
+		memset(blob, 'A' + m, sizeof(blob));
+		assert(!memcmp(luo_pages_blob(args->pages), blob, sizeof(blob)));
+	}
+	models[m].pages_seen = args->pages->nr_pages;
+	return m;
+}
+
+static int model_retrieve(struct liveupdate_file_op_args *args)
+{
+	int m = model_incoming(args), fd;
+
+	event('R', m);
+	if (models[m].retrieve_err)
+		return models[m].retrieve_err;
+	if (models[m].no_file)
+		return 0;
+	if (shim_fail())
+		return -ENOMEM;
+	fd = file_open(m);
+	args->file = models[m].file = shim_fds[fd];
+	shim_fds[fd] = NULL;
+	return 0;
+}
+
+static bool model_can_finish(struct liveupdate_file_op_args *args)
+{
+	int m = model_incoming(args);
+
+	event('C', m);
+	return !models[m].busy;
+}
+
+static void model_finish(struct liveupdate_file_op_args *args)
+{
+	int m = model_incoming(args);
+	struct luo_extent ext;
+	unsigned int i;
+	void *b;
+
+	event('X', m);
+	models[m].finish_status = args->retrieve_status;
+	assert(!!args->file == (args->retrieve_status > 0));
+	for (b = luo_pages_first(args->pages); b; b = luo_pages_next(b)) {
+		for (i = 0; i < luo_block_nr_extents(b); i++) {
+			luo_block_extent(b, i, &ext);
+			luo_mem->release(ext.pfn, luo_extent_pages(&ext));
+		}
+	}
+}
+
+static unsigned long model_id(struct file *file)
+{
+	return (unsigned long)file->private_data;
+}
+
+static const struct liveupdate_file_ops model_ops = {
+	.can_preserve = model_can_preserve,
+	.preserve = model_preserve,
+	.unpreserve = model_unpreserve,
+	.freeze = model_freeze,
+	.unfreeze = model_unfreeze,
+	.retrieve = model_retrieve,
+	.can_finish = model_can_finish,
+	.finish = model_finish,
+	.get_id = model_id,
+	.owner = &model_module,
+};
+
+struct liveupdate_file_handler model_handler = {
+	.ops = &model_ops,
+	.compatible = "model-v1",
+};
+
+/* ------------------------------------------------------------ user space */
+
+int start(void)
+{
+	int err = luo_core_init(&arena_ops, TEST_NONCE);
+
+	if (!err)
+		assert(!liveupdate_register_file_handler(&model_handler));
+	return err;
+}
+
+void stop(void)
+{
+	int fd;
+
+	for (fd = 0; fd < SHIM_MAX_FDS; fd++)
+		if (shim_fds[fd])
+			fd_close(fd);
+	luo_core_exit();
+	if (model_handler.list.next)
+		liveupdate_unregister_file_handler(&model_handler);
+	assert_int_equal(model_module.refs, 0);
+	assert_int_equal(shim_module.refs, 0);
+	assert_int_equal(arena_blocks, 0);
+	assert_int_equal(arena_count(FRAME_TRACKED), 0);
+}
+
+int setup(void **state_)
+{
+	(void)state_;
+	shim_user_deny(NULL, 0, false, false);
+	shim_fail_at = 0;
+	shim_killed = false;
+	shim_warnings = 0;
+	arena_reset();
+	models_reset();
+	return start();
+}
+
+int teardown(void **state_)
+{
+	(void)state_;
+	shim_fail_at = 0;
+	shim_user_deny(NULL, 0, false, false);
+	stop();
+	luo_claims_destroy(&arena_claims);
+	assert_int_equal(shim_live, 0);
+	assert_int_equal(shim_warnings, 0);
+	return 0;
+}
+
+static int file_open_as(const struct file_operations *fops, void *priv)
+{
+	unsigned long fail_at = shim_fail_at, chances = shim_chances;
+	struct file *file;
+	int fd;
+
+	shim_fail_at = 0;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	assert(fd >= 0);
+	file = anon_inode_getfile("file", fops, priv, O_RDWR);
+	assert(!IS_ERR(file));
+	fd_install(fd, file);
+	shim_fail_at = fail_at;
+	shim_chances = chances;
+	return fd;
+}
+
+int file_open(int model)
+{
+	return file_open_as(&model_fops, &models[model]);
+}
+
+int file_open_foreign(void)
+{
+	return file_open_as(&foreign_fops, NULL);
+}
+
+void fd_close(int fd)
+{
+	struct file *file = shim_fds[fd];
+
+	shim_fds[fd] = NULL;
+	fput(file);
+	shim_task_work();
+}
+
+long dev_ioctl(unsigned int cmd, void *arg)
+{
+	long ret = luo_device_ioctl(cmd, (unsigned long)arg);
+
+	shim_task_work();
+	return ret;
+}
+
+long fd_ioctl(int fd, unsigned int cmd, void *arg)
+{
+	struct file *file = fget(fd);
+	long ret;
+
+	assert(file);
+	ret = file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
+	fput(file);
+	shim_task_work();
+	return ret;
+}
+
+static int session_open(unsigned int cmd, const char *name)
+{
+	struct liveupdate_ioctl_create_session arg = { .size = sizeof(arg), .fd = -1 };
+	long ret;
+
+	strncpy((char *)arg.name, name, sizeof(arg.name));
+	ret = dev_ioctl(cmd, &arg);
+	if (ret)
+		assert(arg.fd == -1);
+	return ret ? ret : arg.fd;
+}
+
+int session_create(const char *name)
+{
+	return session_open(LIVEUPDATE_IOCTL_CREATE_SESSION, name);
+}
+
+int session_retrieve(const char *name)
+{
+	return session_open(LIVEUPDATE_IOCTL_RETRIEVE_SESSION, name);
+}
+
+int session_preserve(int fd, u64 token, int file)
+{
+	struct liveupdate_session_preserve_fd arg = {
+		.size = sizeof(arg), .fd = file, .token = token,
+	};
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_PRESERVE_FD, &arg);
+}
+
+int session_preserve_model(int fd, u64 token, int model)
+{
+	int file = file_open(model), ret = session_preserve(fd, token, file);
+
+	fd_close(file);
+	return ret;
+}
+
+int session_retrieve_fd(int fd, u64 token)
+{
+	struct liveupdate_session_retrieve_fd arg = {
+		.size = sizeof(arg), .fd = -1, .token = token,
+	};
+	long ret = fd_ioctl(fd, LIVEUPDATE_SESSION_RETRIEVE_FD, &arg);
+
+	if (ret)
+		assert(arg.fd == -1);
+	return ret ? ret : arg.fd;
+}
+
+int session_finish(int fd)
+{
+	struct liveupdate_session_finish arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_FINISH, &arg);
+}
+
+/* --------------------------------------------------------------- a reboot */
+
+u64 kexec_away(void)
+{
+	size_t size = ARENA_FRAMES * LUO_BLOCK_SIZE;
+	struct luo_root_ser *root;
+	u8 *image;
+	u64 phys;
+
+	assert_int_equal(luo_core_freeze(&root), 0);
+	luo_core_seal_root();
+	phys = block_phys(root);
+
+	/* The sealed image survives; all else of this kernel ends in order. */
+	image = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert(image != MAP_FAILED);
+	for (unsigned long i = 0; i < ARENA_FRAMES; i++)
+		if (state[i] == FRAME_BLOCK)
+			memcpy(image + i * LUO_BLOCK_SIZE, arena + i * LUO_BLOCK_SIZE,
+			       LUO_BLOCK_SIZE);
+	luo_core_thaw();
+	stop();
+	munmap(arena, size);
+	arena = image;
+	events[0] = '\0';
+	return phys;
+}
+
+/* The new kernel's own blocks come from the upper end of the arena. */
+int kexec_arrive(u64 root)
+{
+	unsigned long i, fail_at = shim_fail_at;
+	int err;
+
+	arena_next_kernel();
+	for (i = ARENA_FRAMES - 512; i < ARENA_FRAMES; i++)
+		state[i] = FRAME_FREE;
+	arena_hint = 0;
+	shim_fail_at = 0;
+	err = start();
+	shim_fail_at = fail_at;
+	shim_chances = 0;
+	return err ? err : luo_core_receive(root, TEST_NONCE);
+}
+
+int kexec_do(void)
+{
+	return kexec_arrive(kexec_away());
+}
+
+/* ---------------------------------------------------------------- numbers */
+
+static u64 rnd_state;
+
+u64 rnd_seed(void)
+{
+	static u64 seed;
+
+	if (!seed) {
+		const char *env = getenv("SEED");
+
+		seed = env ? strtoull(env, NULL, 0) : (u64)time(NULL) | 1;
+		rnd_state = seed;
+		printf("# SEED=%llu\n", seed);
+	}
+	return seed;
+}
+
+u64 rnd(void)
+{
+	rnd_state ^= rnd_state << 13;
+	rnd_state ^= rnd_state >> 7;
+	rnd_state ^= rnd_state << 17;
+	return rnd_state;
+}

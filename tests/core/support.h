@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the tests of the core share: physical memory, a kind of file, a reboot. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include "luo_internal.h"
+#include <cmocka.h>	/* wants the headers of the seam first */
+
+/* ---------------------------------------------------------------- arena */
+
+#define ARENA_PFN	0x1000		/* first frame */
+#define ARENA_FRAMES	16384
+#define ARENA_DATA	(ARENA_PFN + 8192)	/* from here on frames of files */
+
+enum frame_state {
+	FRAME_FREE,
+	FRAME_BLOCK,		/* handed out by block_alloc() */
+	FRAME_TRACKED,
+	FRAME_RESERVED,		/* came from the previous kernel */
+	FRAME_RELEASED,
+};
+
+extern const struct luo_mem_ops arena_ops;
+extern struct luo_claims arena_claims;
+extern unsigned long arena_blocks;	/* handed out now */
+
+void arena_reset(void);			/* a cold boot */
+void *arena_virt(u64 pfn);
+enum frame_state arena_state(u64 pfn);
+unsigned long arena_count(enum frame_state state);
+void arena_next_kernel(void);		/* all is reserved, nothing is claimed */
+
+/* ------------------------------------------------------- a kind of file */
+
+/**
+ * struct model - script of one file
+ *
+ * Its data in the image is its index. A negative errno in *_err is what the
+ * callback returns.
+ */
+struct model {
+	unsigned int runs;		/* extents, of 1 page each and not mergeable */
+	unsigned int added;		/* extents that the freeze adds to the first block */
+	int preserve_err, freeze_err, retrieve_err;
+	bool busy;			/* cannot finish */
+	bool no_file;			/* retrieve() forgets the file */
+	struct file *file;		/* what retrieve() made */
+	int finish_status;		/* what finish() was told */
+	u64 pages_seen;			/* that retrieve() or finish() found */
+};
+
+#define MODELS 64
+extern struct model models[MODELS];
+extern char events[1024];		/* "P1 F1 u1 U1 R1 C1 X1 ": what was called */
+extern struct module model_module;
+extern struct liveupdate_file_handler model_handler;
+
+void models_reset(void);
+
+/* ------------------------------------------------------------ user space */
+
+#define TEST_NONCE	0x1122334455667788ULL
+
+int start(void);			/* core and handler */
+void stop(void);			/* closes all, asserts that nothing is left */
+int setup(void **state);
+int teardown(void **state);
+
+int file_open(int model);		/* an fd */
+int file_open_foreign(void);		/* one that no handler takes */
+void fd_close(int fd);
+long dev_ioctl(unsigned int cmd, void *arg);
+long fd_ioctl(int fd, unsigned int cmd, void *arg);
+int session_create(const char *name);	/* an fd or an errno */
+int session_retrieve(const char *name);
+int session_preserve(int fd, u64 token, int file);
+int session_preserve_model(int fd, u64 token, int model);
+int session_retrieve_fd(int fd, u64 token);
+int session_finish(int fd);
+
+/* Freezes and keeps the image, ends this kernel; the image lies in the arena. */
+u64 kexec_away(void);
+/* The next kernel comes up. Returns what luo_core_receive() says. */
+int kexec_arrive(u64 root);
+int kexec_do(void);			/* both */
+
+/* Repeatable numbers: xorshift; the seed comes from SEED or the clock. */
+u64 rnd(void);
+u64 rnd_seed(void);
+#define rnd_below(n) (rnd() % (n))
+
+#endif /* SUPPORT_H */
