@@ -579,7 +579,13 @@ int kexec_arrive(u64 root)
 	err = start();
 	shim_fail_at = fail_at;
 	shim_chances = 0;
-	return err ? err : luo_core_receive(root, TEST_NONCE);
+	if (!err)
+		err = luo_core_receive(root, TEST_NONCE);
+	/* The gaps go to the allocator. */
+	for (i = 0; !err && i < ARENA_FRAMES; i++)
+		if (state[i] == FRAME_RESERVED && !luo_claimed(&arena_claims, ARENA_PFN + i))
+			state[i] = FRAME_FREE;
+	return err;
 }
 
 int kexec_do(void)

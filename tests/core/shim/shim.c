@@ -73,8 +73,13 @@ void shim_lock(struct shim_lock *lock, bool write)
 	int class = shim_class_of(lock), i;
 
 	/* One thread: what would wait would wait for ever. */
-	if (shim_blocked && lock->writer)
+	if (shim_blocked && lock->writer) {
+		/* The task never comes back, so what it reserved is free again. */
+		for (i = 0; i < SHIM_MAX_FDS; i++)
+			if ((void *)shim_fds[i] == shim_reserved)
+				shim_fds[i] = NULL;
 		longjmp(*shim_blocked, 1);
+	}
 	assert(!lock->writer && (!write || !lock->readers));
 	for (i = 0; i < shim_nr_held; i++) {
 		assert(shim_held[i] != class);
