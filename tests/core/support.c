@@ -565,14 +565,16 @@ u64 kexec_away(void)
 	return phys;
 }
 
-/* The new kernel's own blocks come from the upper end of the arena. */
+/* A new kernel's own blocks come from the upper end, where the old one has none. */
 int kexec_arrive(u64 root)
 {
 	unsigned long i, fail_at = shim_fail_at;
+	static int parity;
 	int err;
 
 	arena_next_kernel();
-	for (i = ARENA_FRAMES - 512; i < ARENA_FRAMES; i++)
+	parity = !parity;
+	for (i = ARENA_FRAMES - 512 * (1 + parity); i < ARENA_FRAMES - 512 * parity; i++)
 		state[i] = FRAME_FREE;
 	arena_hint = 0;
 	shim_fail_at = 0;
