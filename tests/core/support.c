@@ -569,7 +569,7 @@ u64 kexec_away(void)
 int kexec_arrive(u64 root)
 {
 	unsigned long i, fail_at = shim_fail_at;
-	static int parity;
+	static unsigned long parity;
 	int err;
 
 	arena_next_kernel();
