@@ -7,6 +7,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
+#include <linux/liveupdate.h>
 #include "luo_core.h"
 #include "glue.h"
 
@@ -23,6 +24,13 @@ static int device_release(struct inode *inode, struct file *file)
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	/* What is created wants a kexec that knows of it. */
+	if (_IOC_NR(cmd) == LIVEUPDATE_CMD_CREATE_SESSION) {
+		int err = luo_kexec_ready();
+
+		if (err)
+			return err;
+	}
 	return luo_device_ioctl(cmd, arg);
 }
 

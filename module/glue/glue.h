@@ -25,6 +25,8 @@ enum luo_armed {
 
 int luo_kexec_init(void);
 void luo_kexec_exit(void);
+/* Waits for the hooks. 0, or why there are none. */
+int luo_kexec_ready(void);
 enum luo_armed luo_kexec_armed(void);
 bool luo_kexec_frozen(void);
 

@@ -13,8 +13,10 @@
 #include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 #include <asm/bootparam.h>
 #include <asm/e820/types.h>
+#include <asm/tsc.h>
 
 #include "luo_handover.h"
 #include "glue.h"
@@ -57,6 +59,8 @@ static LIST_HEAD(images);
 static bool unknown_image;	/* loaded before we were */
 static bool frozen;
 static struct luo_root_ser *frozen_root;
+static bool installed;
+static int install_err;
 
 /* Where the next segment goes. Loading is serialised by the kernel. */
 static const struct kimage *placing;
@@ -414,6 +418,7 @@ enum luo_armed luo_kexec_armed(void)
 	const struct image *img;
 	enum luo_armed ret;
 
+	luo_kexec_ready();
 	mutex_lock(&images_lock);
 	ret = armed(&img);
 	mutex_unlock(&images_lock);
@@ -434,6 +439,7 @@ static int freeze(u64 need, u64 need_low)
 	err = luo_core_freeze(&root);
 	if (err)
 		return err;
+	root->tsc_khz = cpu_to_le64(tsc_khz);
 	root->stamp[LUO_STAMP_FREEZE] = cpu_to_le64(start);
 	err = luo_chain_write(root, need, need_low);
 	if (err) {
@@ -577,7 +583,7 @@ static bool kexec_is_loaded(void)
 	return buf[0] == '1';
 }
 
-int luo_kexec_init(void)
+static int install(void)
 {
 	char name[] = "machine_kexec";
 	int err;
@@ -585,9 +591,13 @@ int luo_kexec_init(void)
 	err = luo_hooks_install(hooks, ARRAY_SIZE(hooks));
 	if (err)
 		return err;
-	unknown_image = kexec_is_loaded();
-	if (unknown_image)
+	if (kexec_is_loaded()) {
 		pr_notice("a kernel image was loaded before this module: load it again for a live update\n");
+		mutex_lock(&images_lock);
+		/* Unless it came while the hooks were on their way. */
+		unknown_image = list_empty(&images);
+		mutex_unlock(&images_lock);
+	}
 
 	err = ftrace_set_filter(&jump_ops, name, strlen(name), 1);
 	if (!err)
@@ -597,6 +607,7 @@ int luo_kexec_init(void)
 	err = register_reboot_notifier(&reboot_nb);
 	if (err)
 		goto err_jump;
+	installed = true;
 	return 0;
 
 err_jump:
@@ -607,14 +618,45 @@ err_hooks:
 	return err;
 }
 
+static void install_worker(struct work_struct *work)
+{
+	install_err = install();
+	if (install_err)
+		luo_error("no hooks (%d): nothing can be preserved, but what arrived can be retrieved",
+			  install_err);
+}
+static DECLARE_WORK(install_work, install_worker);
+
+/*
+ * Hooks take a while (a second under emulation). After a live update nobody
+ * waits for that, nor would it help anybody if the module did not load.
+ */
+int luo_kexec_init(void)
+{
+	if (!luo_incoming_any())
+		return install();
+	queue_work(system_unbound_wq, &install_work);
+	return 0;
+}
+
+int luo_kexec_ready(void)
+{
+	flush_work(&install_work);
+	return install_err;
+}
+
 void luo_kexec_exit(void)
 {
 	struct image *img, *next;
 
+	cancel_work_sync(&install_work);
+	if (!installed)
+		return;
 	unregister_reboot_notifier(&reboot_nb);
 	unregister_ftrace_function(&jump_ops);
 	ftrace_free_filter(&jump_ops);
 	luo_hooks_remove(hooks, ARRAY_SIZE(hooks));
+	installed = false;
 	/* Only foreign ones can be left, since ours hold the module. */
 	list_for_each_entry_safe(img, next, &images, list)
 		kfree(img);

@@ -95,7 +95,9 @@ void luo_chain_clear(void)
 
 static int hole_add(u64 start, u64 end)
 {
-	if (nr_holes && holes[nr_holes - 1].end == start) {
+	/* Memory and no memory stay apart: see luo_chain_write(). */
+	if (nr_holes && holes[nr_holes - 1].end == start &&
+	    luo_is_boot_ram(start - 1, 1) == luo_is_boot_ram(start, 1)) {
 		holes[nr_holes - 1].end = end;
 		return 0;
 	}
@@ -298,8 +300,11 @@ int luo_chain_write(struct luo_root_ser *root, u64 need, u64 need_low)
 	for (i = 0, h = 0; i < nr; i++) {
 		while (h < nr_live && live_holes[h].end <= ranges[i].start)
 			h++;
-		for (; h < nr_live && live_holes[h].start < ranges[i].end; h++)
-			live_holes[hit++] = live_holes[h];
+		/* What is no memory, the next kernel's module knows by itself. */
+		for (; h < nr_live && live_holes[h].start < ranges[i].end; h++) {
+			if (luo_is_boot_ram(live_holes[h].start, 1))
+				live_holes[hit++] = live_holes[h];
+		}
 	}
 	err = luo_core_set_holes(live_holes, hit);
 	if (err)

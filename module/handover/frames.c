@@ -223,7 +223,7 @@ struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m
 	struct page *page = pfn_to_page(pfn);
 	unsigned long i, nr = 1UL << order;
 
-	if (!frames_are_fresh(pfn, nr))
+	if (!luo_is_boot_ram(pfn, nr) || !frames_are_fresh(pfn, nr))
 		return NULL;
 
 	for (i = 0; i < nr; i++) {
@@ -234,5 +234,6 @@ struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m
 	if (order)
 		luo_prep_compound(page, order);
 	luo_managed_add(m, page, nr);
+	luo_incoming_taken(nr);
 	return page_folio(page);
 }

@@ -36,7 +36,8 @@
  *     reserved until the machine is restarted.
  */
 static struct luo_claims claims;
-static u64 covered_pages, freed_pages;
+static u64 covered_pages;
+static atomic64_t returned_pages;
 static bool have_claims;
 
 static unsigned int release_now = 4096;
@@ -103,7 +104,12 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 
 void luo_incoming_release(u64 pfn, u64 nr)
 {
-	freed_pages += luo_frames_free(pfn, nr);
+	atomic64_add(luo_frames_free(pfn, nr), &returned_pages);
+}
+
+void luo_incoming_taken(u64 nr)
+{
+	atomic64_add(nr, &returned_pages);
 }
 
 u64 luo_incoming_reserved(void)
@@ -114,7 +120,7 @@ u64 luo_incoming_reserved(void)
 	if (!have_claims)
 		return 0;
 	luo_core_counts(&counts);
-	used = freed_pages + counts.pages_in;
+	used = atomic64_read(&returned_pages) + counts.pages_in;
 	return covered_pages > used ? (covered_pages - used) << PAGE_SHIFT : 0;
 }
 
@@ -126,7 +132,7 @@ static void release_gaps(u64 limit, u64 *from)
 	while (done < limit && luo_claims_next_free(&claims, *from, &gap)) {
 		u64 nr = min(gap.end - gap.start, limit - done);
 
-		freed_pages += luo_frames_free(gap.start, nr);
+		luo_incoming_release(gap.start, nr);
 		done += nr;
 		*from = gap.start + nr;
 	}
@@ -261,6 +267,11 @@ static bool ranges_were_honoured(const struct arrival *a)
 	return true;
 }
 
+bool luo_incoming_any(void)
+{
+	return have_claims;
+}
+
 int luo_incoming_init(void)
 {
 	struct arrival *a;
@@ -296,6 +307,8 @@ int luo_incoming_init(void)
 	ret = luo_core_receive(a->image, a->nonce);
 	if (ret != -ENOMEM)
 		forget_chain(a->root_pa);
+	if (!ret || ret == -EUCLEAN)
+		luo_when_import(phys_to_virt(a->image));
 	if (ret) {
 		pr_err("what the previous kernel left is damaged or unknown here (%d); %llu MiB stay reserved\n",
 		       ret, covered_pages >> (20 - PAGE_SHIFT));

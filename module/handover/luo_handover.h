@@ -186,7 +186,9 @@ int luo_incoming_init(void);
 void luo_incoming_exit(void);
 int luo_incoming_claim(u64 pfn, u64 nr);
 void luo_incoming_release(u64 pfn, u64 nr);
+void luo_incoming_taken(u64 nr);	/* pages that are folios now */
 u64 luo_incoming_reserved(void);	/* bytes kept out of use */
+bool luo_incoming_any(void);		/* did anything arrive? */
 
 /*
  * ------------------------------------------------------ times
