@@ -5,11 +5,10 @@
 # chain: A B
 # module: no
 # memory: 512M
-# shellcheck disable=SC2154
 
 stage1() {
 	plan 2
-	same "the module is not loaded" "$(test -d $luo_keys && echo there)" ""
+	same "the module is not loaded" "$(test -d "$luo_keys" && echo there)" ""
 	[ "$luo_stages" -gt 1 ] || { ok "this is the only stage" true; return; }
 	ok "kexec -s loads the next kernel" luo_load kexec
 	luo_kexec
