@@ -459,10 +459,13 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser)
 
 	session->generation = le64_to_cpu(ser->generation);
 	mutex_lock(&luo_sessions_lock);
-	if (!luo_session_key((const u8 *)ser->name, session->name) || ser->flags)
-		session->err = -EIO;
-	else
+	if (luo_session_key((const u8 *)ser->name, session->name))
 		err = luo_session_insert_newest(session);
+	else
+		session->err = -EIO;
+	/* What we do not know the meaning of, we had better not ignore. */
+	if (ser->flags)
+		session->err = -EIO;
 	if (!err)
 		list_add_tail(&session->list, &luo_sessions[1]);
 	mutex_unlock(&luo_sessions_lock);

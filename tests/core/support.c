@@ -157,6 +157,7 @@ const struct luo_mem_ops arena_ops = {
 /* ------------------------------------------------------- a kind of file */
 
 struct model models[MODELS];
+bool models_hostile;
 char events[1024];
 struct module model_module;
 
@@ -165,6 +166,7 @@ static const struct file_operations model_fops, foreign_fops;
 void models_reset(void)
 {
 	memset(models, 0, sizeof(models));
+	models_hostile = false;
 	events[0] = '\0';
 }
 
@@ -293,11 +295,13 @@ static void model_unfreeze(struct liveupdate_file_op_args *args)
 
 static int model_incoming(const struct liveupdate_file_op_args *args)
 {
-	int m = args->serialized_data - 1000;
+	u64 m = args->serialized_data - 1000;
 	char blob[16];
 
-	assert(m >= 0 && m < MODELS);
-	if (args->pages->head) {
+	if (models_hostile)
+		m %= MODELS;
+	assert(m < MODELS);
+	if (args->pages->head && !models_hostile) {
 		memset(blob, 'A' + m, sizeof(blob));
 		assert(!memcmp(luo_pages_blob(args->pages), blob, sizeof(blob)));
 	}
@@ -350,7 +354,7 @@ static void model_finish(struct liveupdate_file_op_args *args)
 
 static unsigned long model_id(struct file *file)
 {
-	return (unsigned long)file->private_data;
+	return models_hostile ? (unsigned long)file : (unsigned long)file->private_data;
 }
 
 static const struct liveupdate_file_ops model_ops = {
@@ -390,6 +394,7 @@ void stop(void)
 		if (shim_fds[fd])
 			fd_close(fd);
 	luo_core_exit();
+	shim_task_work();
 	if (model_handler.list.next)
 		liveupdate_unregister_file_handler(&model_handler);
 	assert_int_equal(model_module.refs, 0);

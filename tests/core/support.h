@@ -51,6 +51,7 @@ struct model {
 
 #define MODELS 64
 extern struct model models[MODELS];
+extern bool models_hostile;		/* what arrives may be anything */
 extern char events[1024];		/* "P1 F1 u1 U1 R1 C1 X1 ": what was called */
 extern struct module model_module;
 extern struct liveupdate_file_handler model_handler;

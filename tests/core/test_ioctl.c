@@ -176,7 +176,7 @@ static void test_order_of_checks(void **state)
 				assert_int_equal(call(w, _IO('x', nr), &arg), -ENOTTY);
 				assert_int_equal(call(w, _IOR(TYPE, nr, u32), &arg), -ENOTTY);
 				assert_int_equal(call(w, _IOW(TYPE, nr, u32), &arg), -ENOTTY);
-				assert_int_equal(call(w, _IO(TYPE, nr) | 1 << 31, &arg), -ENOTTY);
+				assert_int_equal(call(w, _IO(TYPE, nr) | 1U << 31, &arg), -ENOTTY);
 			}
 		}
 	}
