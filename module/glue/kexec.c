@@ -110,6 +110,8 @@ static int place(struct kexec_buf *kbuf)
 	u64 size = ALIGN(kbuf->memsz, PAGE_SIZE);
 	u64 align = max_t(u64, kbuf->buf_align, PAGE_SIZE);
 
+	if (!luo_scratch_wanted())
+		return 0;
 	if (placing != kbuf->image) {
 		placing = kbuf->image;
 		memset(place_next, 0, sizeof(place_next));
@@ -294,6 +296,11 @@ static int prepare_file(struct kimage *kimage, struct image *img)
 		luo_error("mem= or memmap= on the command line of the kernel to load would take away preserved memory: remove it");
 		return -EINVAL;
 	}
+	if (luo_bootinfo.nr_e820 > E820_MAX_ENTRIES_ZEROPAGE) {
+		luo_error("firmware describes memory in %u pieces, and kexec passes on %u: the next kernel would not see all of it",
+			  luo_bootinfo.nr_e820, E820_MAX_ENTRIES_ZEROPAGE);
+		return -EOPNOTSUPP;
+	}
 	mend_memory_map(bp);
 	err = splice_chain(bp, seg);
 	if (err) {
@@ -326,12 +333,14 @@ static int prepare(struct kimage *kimage)
 		luo_error("a live update is under way: nothing can be loaded");
 		goto err_free;
 	}
-	if (kimage->file_mode) {
+	if (kimage->file_mode && luo_scratch_wanted()) {
 		err = prepare_file(kimage, img);
 		if (err)
 			goto err_free;
 	} else if (something_to_lose()) {
-		luo_error("kexec_load(2) cannot carry what is preserved: use kexec -s, or luoctl load");
+		luo_error("%s cannot carry what is preserved: %s", kimage->file_mode ?
+			  "an image outside scratch" : "kexec_load(2)", kimage->file_mode ?
+			  "the module was loaded with scratch=0" : "use kexec -s, or luoctl load");
 		goto err_free;
 	}
 

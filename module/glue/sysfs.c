@@ -73,6 +73,13 @@ static ssize_t reserved_show(struct kobject *kobj, struct kobj_attribute *attr, 
 }
 LUO_ATTR(reserved);
 
+/* Physical address of the chain's first node. Addresses are for root only. */
+static ssize_t chain_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%#llx\n", luo_chain_head());
+}
+static struct kobj_attribute chain_attr = __ATTR(chain, 0400, chain_show, NULL);
+
 static ssize_t image_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	static const char * const names[] = {
@@ -108,6 +115,7 @@ static const struct attribute *attrs[] = {
 	&scratch_attr.attr,
 	&limit_attr.attr,
 	&reserved_attr.attr,
+	&chain_attr.attr,
 	&image_attr.attr,
 	&last_error_attr.attr,
 	NULL

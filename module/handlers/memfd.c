@@ -673,14 +673,45 @@ static void count_pages(struct inode *inode, u64 nr)
 }
 
 /*
+ * Statistics of shmem, batched as long as node and memory cgroup stay the
+ * same.
+ */
+struct shmem_stats {
+	struct folio *folio;	/* one of those that are counted */
+	long pages;
+};
+
+static void stats_flush(struct shmem_stats *stats)
+{
+	if (!stats->pages)
+		return;
+	lruvec_stat_mod_folio(stats->folio, NR_SHMEM, stats->pages);
+	folio_put(stats->folio);
+	stats->pages = 0;
+}
+
+static void stats_add(struct shmem_stats *stats, struct folio *folio)
+{
+	if (stats->pages && (folio_pgdat(stats->folio) != folio_pgdat(folio) ||
+			     folio_memcg(stats->folio) != folio_memcg(folio)))
+		stats_flush(stats);
+	if (!stats->pages) {
+		folio_get(folio);
+		stats->folio = folio;
+	}
+	stats->pages += folio_nr_pages(folio);
+}
+
+/*
  * Folios of shmem are swapbacked, which filemap_add_folio() does not expect
  * and only debug kernels mind. Those get the flag afterwards; until then the
  * folio is kept on the list of the unevictable, the only one on which the
- * flag makes no difference (see incoming_end()).
+ * flag makes no difference (see make_evictable()).
  */
-static int add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index)
+static int add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index,
+		     struct shmem_stats *stats)
 {
-	long nr = folio_nr_pages(folio);
+	long nr;
 	int err;
 
 	if (!IS_ENABLED(CONFIG_DEBUG_VM))
@@ -691,8 +722,9 @@ static int add_folio(struct address_space *mapping, struct folio *folio, pgoff_t
 	if (IS_ENABLED(CONFIG_DEBUG_VM))
 		folio_set_swapbacked(folio);
 
-	lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
+	stats_add(stats, folio);
 	if (folio_test_pmd_mappable(folio)) {
+		nr = folio_nr_pages(folio);
 		lruvec_stat_mod_folio(folio, NR_FILE_THPS, -nr);
 		lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, nr);
 	}
@@ -713,8 +745,9 @@ static struct folio *make_folio(const struct luo_extent *ext, u64 offset, struct
 		for (i = 0; i < folio_nr_pages(folio); i++)
 			clear_highpage(folio_page(folio, i));
 	}
+	/* Nobody else can see it yet: no atomics. */
+	__set_bit(PG_dirty, folio_flags(folio, 0));
 	__folio_mark_uptodate(folio);
-	folio_set_dirty(folio);
 	return folio;
 }
 
@@ -723,6 +756,7 @@ static int incoming_fill(struct memfd_incoming *in)
 {
 	struct address_space *mapping = in->file->f_mapping;
 	struct luo_managed managed = { };
+	struct shmem_stats stats = { };
 	struct luo_extent ext;
 	u64 added = 0;
 	int err = 0;
@@ -742,7 +776,7 @@ static int incoming_fill(struct memfd_incoming *in)
 					goto out;
 				}
 				nr = folio_nr_pages(in->ready);
-				err = add_folio(mapping, in->ready, ext.index + in->done);
+				err = add_folio(mapping, in->ready, ext.index + in->done, &stats);
 				if (err)
 					goto out;
 				in->ready = NULL;
@@ -759,6 +793,7 @@ static int incoming_fill(struct memfd_incoming *in)
 		cond_resched();
 	}
 out:
+	stats_flush(&stats);
 	luo_managed_flush(&managed);
 	count_pages(file_inode(in->file), added);
 	in->left -= added;

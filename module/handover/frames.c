@@ -147,8 +147,10 @@ const struct luo_mem_ops luo_frames_ops = {
 
 void luo_managed_flush(struct luo_managed *m)
 {
-	if (m->nr)
-		adjust_managed_page_count(m->page, m->nr);
+	if (!m->nr)
+		return;
+	adjust_managed_page_count(m->page, m->nr);
+	luo_incoming_returned(m->nr);
 	m->nr = 0;
 }
 
@@ -161,29 +163,35 @@ void luo_managed_add(struct luo_managed *m, struct page *page, long nr)
 }
 
 /* As the early kernel leaves a reserved page, and nobody has touched since. */
-static bool frame_is_fresh(u64 pfn)
+static bool page_is_fresh(struct page *page)
 {
-	struct page *page = pfn_to_online_page(pfn);
-
-	return page && PageReserved(page) && page_count(page) == 1 &&
-	       !PageCompound(page) && !page->mapping && !PageLRU(page);
+	return PageReserved(page) && page_count(page) == 1 && !page->mapping &&
+	       !PageCompound(page) && !PageLRU(page);
 }
 
+/*
+ * Boot RAM has struct pages, and cannot go offline while some of it is
+ * reserved; so it need not be asked page by page whether it is online.
+ */
 static bool frames_are_fresh(u64 pfn, u64 nr)
 {
+	struct page *page;
 	u64 i;
 
+	if (!luo_is_boot_ram(pfn, nr) || !pfn_to_online_page(pfn))
+		return false;
+	page = pfn_to_page(pfn);
 	for (i = 0; i < nr; i++) {
-		if (!frame_is_fresh(pfn + i))
+		if (!page_is_fresh(page + i))
 			return false;
 	}
-	return page_zone(pfn_to_page(pfn)) == page_zone(pfn_to_page(pfn + nr - 1));
+	return nr == 1 || page_zone(page) == page_zone(page + nr - 1);
 }
 
-u64 luo_frames_free(u64 pfn, u64 nr)
+void luo_frames_free(u64 pfn, u64 nr)
 {
 	struct luo_managed managed = { };
-	u64 end = pfn + nr, freed = 0;
+	u64 end = pfn + nr;
 
 	while (pfn < end) {
 		unsigned int order = min_t(unsigned int, MAX_PAGE_ORDER, ilog2(end - pfn));
@@ -193,10 +201,9 @@ u64 luo_frames_free(u64 pfn, u64 nr)
 		if (pfn)
 			order = min_t(unsigned int, order, __ffs(pfn));
 		/* Mixed blocks are taken apart, down to the frame that must stay. */
-		while (order && (!luo_is_boot_ram(pfn, 1UL << order) ||
-				 !frames_are_fresh(pfn, 1UL << order)))
+		while (order && !frames_are_fresh(pfn, 1UL << order))
 			order--;
-		if (!luo_is_boot_ram(pfn, 1UL << order) || !frames_are_fresh(pfn, 1UL << order)) {
+		if (!frames_are_fresh(pfn, 1UL << order)) {
 			pfn++;
 			continue;
 		}
@@ -210,12 +217,10 @@ u64 luo_frames_free(u64 pfn, u64 nr)
 		luo_managed_add(&managed, page, 1L << order);
 		__free_pages(page, order);
 
-		freed += 1UL << order;
 		pfn += 1UL << order;
 		cond_resched();
 	}
 	luo_managed_flush(&managed);
-	return freed;
 }
 
 struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m)
@@ -223,17 +228,16 @@ struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m
 	struct page *page = pfn_to_page(pfn);
 	unsigned long i, nr = 1UL << order;
 
-	if (!luo_is_boot_ram(pfn, nr) || !frames_are_fresh(pfn, nr))
+	if (!frames_are_fresh(pfn, nr))
 		return NULL;
 
-	for (i = 0; i < nr; i++) {
+	__ClearPageReserved(page);
+	for (i = 1; i < nr; i++) {
 		__ClearPageReserved(page + i);
 		set_page_count(page + i, 0);
 	}
-	set_page_count(page, 1);
 	if (order)
 		luo_prep_compound(page, order);
 	luo_managed_add(m, page, nr);
-	luo_incoming_taken(nr);
-	return page_folio(page);
+	return (struct folio *)page;
 }

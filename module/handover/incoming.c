@@ -104,10 +104,10 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 
 void luo_incoming_release(u64 pfn, u64 nr)
 {
-	atomic64_add(luo_frames_free(pfn, nr), &returned_pages);
+	luo_frames_free(pfn, nr);
 }
 
-void luo_incoming_taken(u64 nr)
+void luo_incoming_returned(u64 nr)
 {
 	atomic64_add(nr, &returned_pages);
 }

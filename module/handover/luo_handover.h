@@ -73,15 +73,13 @@ void luo_block_free(void *block);
  *
  * In blocks as large as possible. Frames that are not what they must be
  * (boot RAM, online, PageReserved) stay as they are.
- *
- * Return: number of pages freed.
  */
-u64 luo_frames_free(u64 pfn, u64 nr);
+void luo_frames_free(u64 pfn, u64 nr);
 
 /**
  * struct luo_managed - batches adjust_managed_page_count()
  *
- * That is two atomics a call, and more in 7.x.
+ * That is two atomics a call, and in 7.x a walk of all zones.
  */
 struct luo_managed {
 	struct page *page;
@@ -113,6 +111,7 @@ void luo_scratch_exit(void);
 /* Waits until the attempt to get it is over. Number of parts, 0 for none. */
 unsigned int luo_scratch_get(struct luo_range ret[LUO_MAX_SCRATCH]);
 u64 luo_scratch_bytes(void);
+bool luo_scratch_wanted(void);		/* false: scratch=0 */
 
 /* Last frame of RAM: owned if possible, so that nothing preserved lies in it. */
 u64 luo_last_frame(void);
@@ -186,7 +185,7 @@ int luo_incoming_init(void);
 void luo_incoming_exit(void);
 int luo_incoming_claim(u64 pfn, u64 nr);
 void luo_incoming_release(u64 pfn, u64 nr);
-void luo_incoming_taken(u64 nr);	/* pages that are folios now */
+void luo_incoming_returned(u64 nr);	/* pages that the kernel has back */
 u64 luo_incoming_reserved(void);	/* bytes kept out of use */
 bool luo_incoming_any(void);		/* did anything arrive? */
 

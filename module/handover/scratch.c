@@ -207,3 +207,8 @@ u64 luo_scratch_bytes(void)
 	mutex_unlock(&scratch_lock);
 	return bytes;
 }
+
+bool luo_scratch_wanted(void)
+{
+	return want_low;
+}
