@@ -573,19 +573,19 @@ u64 kexec_away(void)
 /* A new kernel's own blocks come from the upper end, where the old one has none. */
 int kexec_arrive(u64 root)
 {
-	unsigned long i, fail_at = shim_fail_at;
+	unsigned long i, fail_at = shim_fail_at, chances = shim_chances;
 	static unsigned long parity;
 	int err;
 
+	shim_fail_at = 0;
 	arena_next_kernel();
 	parity = !parity;
 	for (i = ARENA_FRAMES - 512 * (1 + parity); i < ARENA_FRAMES - 512 * parity; i++)
 		state[i] = FRAME_FREE;
 	arena_hint = 0;
-	shim_fail_at = 0;
 	err = start();
 	shim_fail_at = fail_at;
-	shim_chances = 0;
+	shim_chances = chances;
 	if (!err)
 		err = luo_core_receive(root, TEST_NONCE);
 	/* The gaps go to the allocator. */
