@@ -31,8 +31,8 @@
 #define LUO_WEIGHT_WALL		U64_MAX
 
 struct luo_sweep {
-	const struct luo_range *wall, *wall_end;
-	const struct luo_range *hole, *hole_end;
+	const struct luo_range *wall, *hole;	/* the next ones */
+	unsigned int nr_walls, nr_holes;	/* that are left */
 	struct luo_range *heap;		/* start: of the gap; end: its weight */
 	unsigned int nr;
 	unsigned int max;
@@ -82,7 +82,7 @@ static int luo_sweep_gap(struct luo_sweep *s, u64 start, u64 end)
 {
 	u64 weight = end - start;
 
-	for (; s->hole < s->hole_end && s->hole->start < end; s->hole++) {
+	for (; s->nr_holes && s->hole->start < end; s->hole++, s->nr_holes--) {
 		u64 from = max(s->hole->start, start);
 		u64 to = min(s->hole->end, end);
 
@@ -91,7 +91,7 @@ static int luo_sweep_gap(struct luo_sweep *s, u64 start, u64 end)
 		if (s->hole->end > end)
 			break;
 	}
-	for (; s->wall < s->wall_end && s->wall->start < end; s->wall++)
+	for (; s->nr_walls && s->wall->start < end; s->wall++, s->nr_walls--)
 		if (s->wall->end > start)
 			weight = LUO_WEIGHT_WALL;
 
@@ -134,8 +134,8 @@ static int luo_sweep_word(struct luo_sweep *s, unsigned long word, u64 base)
 	if (!gaps)
 		return 0;
 	/* Lists only go forward, so what starts behind the word can wait. */
-	if ((s->wall == s->wall_end || s->wall->start >= base + last) &&
-	    (s->hole == s->hole_end || s->hole->start >= base + last) &&
+	if ((!s->nr_walls || s->wall->start >= base + last) &&
+	    (!s->nr_holes || s->hole->start >= base + last) &&
 	    (bar >= BITS_PER_LONG || !luo_word_has_run(gaps, bar + 1)))
 		return 0;
 
@@ -173,8 +173,8 @@ int luo_cover(const unsigned long *bits, u64 nbits,
 	      struct luo_range *ret, unsigned int max)
 {
 	struct luo_sweep s = {
-		.wall = walls, .wall_end = walls + nr_walls,
-		.hole = holes, .hole_end = holes + nr_holes,
+		.wall = walls, .nr_walls = nr_walls,
+		.hole = holes, .nr_holes = nr_holes,
 		.heap = ret, .max = max - 1,
 	};
 	u64 first, last, start, base, nwords = BITS_TO_LONGS(nbits), i;
@@ -191,9 +191,9 @@ int luo_cover(const unsigned long *bits, u64 nbits,
 		return err;
 
 	/* What lies below the first set bit is in no gap. */
-	while (s.wall < s.wall_end && s.wall->end <= first)
+	for (; s.nr_walls && s.wall->end <= first; s.nr_walls--)
 		s.wall++;
-	while (s.hole < s.hole_end && s.hole->end <= first)
+	for (; s.nr_holes && s.hole->end <= first; s.nr_holes--)
 		s.hole++;
 
 	last = first;

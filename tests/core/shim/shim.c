@@ -378,7 +378,7 @@ static struct {
 void shim_user_deny(const void *start, size_t size, bool read, bool write)
 {
 	shim_denied.start = start;
-	shim_denied.end = shim_denied.start + size;
+	shim_denied.end = start ? shim_denied.start + size : NULL;
 	shim_denied.read = read;
 	shim_denied.write = write;
 }
