@@ -33,6 +33,7 @@
 #include <linux/mutex.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
 #include <linux/rhashtable.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>

@@ -162,6 +162,8 @@ void *luo_pages_next(const void *block);
 /**
  * luo_block_nr_extents() - how much a block holds
  * @block: of a &struct luo_pages
+ *
+ * Return: number of extents in it.
  */
 unsigned int luo_block_nr_extents(const void *block);
 
@@ -196,6 +198,8 @@ void *luo_pages_replace(struct luo_pages *pages, void *block,
 
 /**
  * struct luo_range - page frames [start, end)
+ * @start: the first
+ * @end:   the first that is not in it any more
  */
 struct luo_range {
 	u64 start;
@@ -238,13 +242,16 @@ int luo_cover(const unsigned long *bits, u64 nbits,
 
 /**
  * struct luo_claims - which frames of the covering ranges belong to whom
+ * @ranges: the covering ranges, sorted, disjoint
+ * @bits:   one bitmap for each; bit 0 is its first frame
+ * @nr:     number of ranges
  *
  * One bit a frame; filled while the image is read, and then the exact set of
  * what may not be freed.
  */
 struct luo_claims {
-	struct luo_range *ranges;	/* sorted, disjoint */
-	unsigned long **bits;		/* per range, bit 0 is ranges[i].start */
+	struct luo_range *ranges;
+	unsigned long **bits;
 	unsigned int nr;
 };
 
@@ -274,7 +281,9 @@ int luo_claim(struct luo_claims *c, u64 pfn, u64 nr);
 /**
  * luo_claimed() - does a frame belong to somebody?
  * @c:   the claims
- * @pfn: the frame; outside the ranges the answer is no
+ * @pfn: the frame
+ *
+ * Return: true if so; false also outside the ranges.
  */
 bool luo_claimed(const struct luo_claims *c, u64 pfn);
 

@@ -27,8 +27,9 @@
  *    session is finished before that, the core gives back the frames itself.
  *
  * Locks: callers hold luo_freeze_sem and the session's lock. Handlers are
- * under luo_handlers_sem. The hash tables lock for themselves, and are never
- * read but under the lock of the session whose files are looked for.
+ * under luo_handlers_sem. The hash tables lock for themselves. A session's lock
+ * keeps what is found of its own files; on the way to it a lookup passes files
+ * of other sessions, so all are freed by RCU.
  *
  * FLB (state that lives as long as any file of a handler) will hang on
  * @flb_list of the handler; it counts its users where files come and go here:
@@ -59,6 +60,7 @@ struct luo_file_key {
  * @damaged:    does not check out
  * @pages:      what the handler keeps in the image
  * @counted:    pages of it that are in luo_stats
+ * @rcu:        to free it by
  * @compatible: name of the handler
  */
 struct luo_file {
@@ -77,6 +79,7 @@ struct luo_file {
 	bool damaged;
 	struct luo_pages pages;
 	u64 counted;
+	struct rcu_head rcu;
 	char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
 };
 
@@ -262,7 +265,8 @@ static void luo_file_free(struct luo_file *file)
 		fput(file->file);
 	if (file->handler)
 		module_put(file->handler->ops->owner);
-	kfree(file);
+	/* Another session's lookup may just be looking at it. */
+	kfree_rcu(file, rcu);
 }
 
 static void luo_file_count_pages(struct luo_file *file, u64 pages)
@@ -642,16 +646,16 @@ static void luo_file_finish(struct luo_file *file)
 	struct liveupdate_file_op_args args;
 
 	if (file->damaged) {
-		pr_warn("session '%s': memory of damaged file %#llx stays reserved\n",
-			file->key.session->name, file->key.token);
+		pr_warn_ratelimited("session '%s': memory of damaged file %#llx stays reserved\n",
+				    file->key.session->name, file->key.token);
 	} else if (luo_file_handler(file)) {
 		args = luo_file_args(file);
 		file->handler->ops->finish(&args);
 		luo_file_release_blocks(file);
 	} else {
-		pr_warn("session '%s': nobody wanted file %#llx (%s), %llu pages freed\n",
-			file->key.session->name, file->key.token, file->compatible,
-			file->pages.nr_pages);
+		pr_warn_ratelimited("session '%s': nobody wanted file %#llx (%s), %llu pages freed\n",
+				    file->key.session->name, file->key.token,
+				    file->compatible, file->pages.nr_pages);
 		luo_file_release_extents(file);
 		luo_file_release_blocks(file);
 	}

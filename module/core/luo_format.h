@@ -70,6 +70,7 @@ enum luo_stamp {
  * struct luo_root_ser - the one block from which all others are reached
  * @hdr:        its @nr is 1
  * @format:     format of the image
+ * @pad:        zero
  * @release:    the writing kernel, for messages only
  * @generation: live updates since the machine was started, from 1
  * @sessions:   physical address of the first block of sessions, 0 for none

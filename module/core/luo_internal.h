@@ -139,8 +139,9 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 
 /**
  * struct luo_stats - how much there is of everything, readable without a lock
- *
- * Index 0 is outgoing, 1 incoming.
+ * @sessions: index 0 is outgoing, 1 incoming
+ * @files:    the same
+ * @pages:    the same
  */
 struct luo_stats {
 	atomic64_t sessions[2];

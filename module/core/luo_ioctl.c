@@ -259,6 +259,20 @@ static const struct luo_command luo_session_commands[] = {
 		    LUO_ANY, luo_call_get_name),
 };
 
+static bool luo_direction_fits(enum luo_direction direction,
+			       const struct luo_session *session)
+{
+	switch (direction) {
+	case LUO_OUTGOING:
+		return !session->incoming;
+	case LUO_INCOMING:
+		return session->incoming;
+	case LUO_ANY:
+		break;
+	}
+	return true;
+}
+
 static long luo_dispatch(const struct luo_command *table, unsigned int base,
 			 unsigned int nr, struct luo_session *session,
 			 unsigned int cmd, unsigned long user)
@@ -279,8 +293,7 @@ static long luo_dispatch(const struct luo_command *table, unsigned int base,
 		return -EFAULT;
 	if (cmd != row->cmd)
 		return -ENOTTY;
-	if (row->direction != LUO_ANY &&
-	    session->incoming != (row->direction == LUO_INCOMING))
+	if (!luo_direction_fits(row->direction, session))
 		return -EINVAL;
 	if (call.user_size < row->min_size)
 		return -EINVAL;

@@ -281,6 +281,7 @@ static void test_finish_refused(void **state)
 
 static void test_unclaimed_keeps_memory(void **state)
 {
+	struct luo_root_ser *root;
 	int a = session_create("a");
 
 	models[0].runs = 5;
@@ -290,6 +291,12 @@ static void test_unclaimed_keeps_memory(void **state)
 	assert_int_equal(arena_count(FRAME_RELEASED), 2);	/* blocks of records */
 	assert_true(luo_claimed(&arena_claims, ARENA_DATA));
 	assert_false(luo_core_idle());
+
+	/* It does not go on to another kernel, and not without a word. */
+	assert_int_equal(luo_core_freeze(&root), 0);
+	assert_int_equal(root->nr_sessions, 0);
+	assert_non_null(strstr(shim_log, "1 incoming sessions are not finished"));
+	luo_core_thaw();
 }
 
 /* ------------------------------------------------------------------- handlers */

@@ -179,6 +179,9 @@ void shim_free(void *p);
 #define kvcalloc(n, size, gfp)	shim_alloc(n, size)
 #define kfree(p)		shim_free(p)
 #define kvfree(p)		shim_free(p)
+#define kfree_rcu(p, m)		shim_free(p)
+
+struct rcu_head { };
 
 #define __ffs(w)		((unsigned int)__builtin_ctzl(w))
 #define __fls(w)		((unsigned int)(BITS_PER_LONG - 1 - __builtin_clzl(w)))
@@ -269,6 +272,7 @@ int copy_struct_from_user(void *dst, size_t ksize, const void __user *src, size_
 __printf(1, 2) int shim_printk(const char *fmt, ...);
 #define pr_err_ratelimited	shim_printk
 #define pr_warn			shim_printk
+#define pr_warn_ratelimited	shim_printk
 #define scnprintf		snprintf	/* nobody here uses the result */
 #define vscnprintf		vsnprintf
 
