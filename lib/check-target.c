@@ -62,8 +62,8 @@ static void check_size(struct luo_checker *checker, const struct luo_status *sta
 				 "kernel and initrd need %s of scratch", need_text);
 	else if (needed > status->scratch)
 		luo_check_report(checker, "scratch-size", LUO_VERDICT_FAIL, -ENOSPC,
-				 "load the liveupdate module with a larger scratch, or use a smaller "
-				 "initrd (MODULES=dep)",
+				 "load the liveupdate module with a larger scratch (scratch=256M), or use "
+				 "a smaller initrd (MODULES=dep)",
 				 "kernel and initrd need %s of scratch, but only %s are set aside",
 				 need_text, have_text);
 	else

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/kexec.h>
-#include <linux/reboot.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
@@ -229,7 +228,7 @@ static const char *explain_load(int error)
 	case -ENOSPC:
 	case -EADDRNOTAVAIL:
 		return "the image does not fit into scratch: load the liveupdate module with a "
-		       "larger scratch";
+		       "larger scratch (scratch=256M)";
 	case -EBUSY:
 		return "another load or a live update is under way: wait for it, or look into "
 		       "'luoctl status'";
@@ -274,6 +273,7 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 	char *kernel = NULL, *initrd = NULL, *cmdline = NULL;
 	int kernel_fd = -1, initrd_fd = -1, r;
 	struct luo_kexec_options known;
+	bool only_scratch;
 	uint64_t size;
 
 	if (text.buf && text.size)
@@ -283,6 +283,16 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 		return luo_fail(&text, r,
 				"bad options: a command line and reusing the running one exclude each "
 				"other");
+	if (luo_system_get_provider(system) == LUO_PROVIDER_KERNEL &&
+	    !(known.flags & LUO_KEXEC_FORCE))
+		return luo_fail(&text, -EOPNOTSUPP,
+				"this kernel has live update of its own, and no module is needed: load "
+				"with 'kexec -s -l KERNEL --initrd=INITRD --reuse-cmdline'");
+	luo_check_provider(&checker);
+	if (!checker.failed)
+		luo_check_kexec_allowed(&checker);
+	if (checker.failed && !(known.flags & LUO_KEXEC_FORCE))
+		return checker.first_error;
 	r = luo_kexec_find_target(system, options, &kernel, &initrd, &cmdline);
 	if (r == -ENOENT && !known.kernel)
 		return luo_fail(&text, r,
@@ -291,18 +301,14 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 	if (r < 0)
 		return luo_fail(&text, r, "finding the kernel: %s", strerror(-r));
 
-	if (luo_system_get_provider(system) == LUO_PROVIDER_KERNEL && !(known.flags & LUO_KEXEC_FORCE)) {
-		r = luo_fail(&text, -EOPNOTSUPP,
-			     "this kernel has live update of its own, and no module is needed: "
-			     "load with 'kexec -s -l KERNEL --initrd=INITRD --reuse-cmdline'");
-		goto out;
-	}
-	luo_check_provider(&checker);
-	if (!checker.failed)
-		luo_check_kexec_allowed(&checker);
 	if (!checker.failed)
 		luo_check_target_files(&checker, kernel, initrd, cmdline);
-	if (checker.failed && !(known.flags & LUO_KEXEC_FORCE)) {
+	/*
+	 * If scratch is all that is wrong the module has the last word: it tries
+	 * to get more when an image is loaded.
+	 */
+	only_scratch = checker.failed == 1 && checker.first_error == -ENOSPC;
+	if (checker.failed && !only_scratch && !(known.flags & LUO_KEXEC_FORCE)) {
 		r = checker.first_error;
 		goto out;
 	}
@@ -323,7 +329,10 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 	if (syscall(SYS_kexec_file_load, kernel_fd, initrd_fd, strlen(cmdline) + 1, cmdline,
 		    initrd_fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0UL) < 0) {
 		r = -errno;
-		r = fail_kernel(system, &text, r, kernel, explain_load(r));
+		if (!only_scratch || r != -ENOSPC)
+			fail_kernel(system, &text, r, kernel, explain_load(r));
+	} else if (only_scratch && text.buf && text.size) {
+		*text.buf = '\0';
 	}
 out:
 	if (kernel_fd >= 0)
@@ -373,7 +382,7 @@ int luo_kexec_exec(struct luo_system *system, char *ret_error, size_t error_size
 	int r;
 
 	sync();
-	if (reboot(LINUX_REBOOT_CMD_KEXEC) < 0)
+	if (reboot(RB_KEXEC) < 0)
 		r = -errno;
 	else
 		r = -EIO; /* It never returns 0. */

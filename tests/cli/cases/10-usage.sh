@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154
+# Help, versions and wrong usage.
+new_root usage
+
+golden help 0 "${luoctl[@]}" --help
+golden no-command 2 "${luoctl[@]}"
+golden wrong-command 2 "${luoctl[@]}" frobnicate
+for command in check status load unload kexec exec; do
+	golden "help-$command" 0 "${luoctl[@]}" $command --help
+	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
+		says "$command: unknown option is usage" "luoctl $command --help"
+done
+expect 0 'version' "$bin/luoctl" --version && says 'version' 'luoctl '
+
+usage_of() {
+	local text=$1
+	shift
+	expect 2 "usage: $text" "${luoctl[@]}" "$@" && says "usage: $text" "$text"
+}
+usage_of 'one argument too many' status x
+usage_of 'one argument too many' unload x
+usage_of 'one argument too many' kexec x
+usage_of 'one argument too many' load a b
+usage_of 'one argument too many' check a b
+usage_of 'exclude each other' load --cmdline x --reuse-cmdline
+usage_of '--timeout wants seconds' kexec --timeout x
+usage_of '--timeout wants seconds' kexec --timeout -1
+usage_of '--session NAME is missing' exec -- true
+usage_of 'the command is missing' exec --session x --memfd /x:1
+usage_of 'nothing to preserve' exec --session x -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd /x -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd :1 -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd /x:0 -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd /x:-1 -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd /x:9999999999G -- true
+usage_of 'wants PATH:SIZE' exec --session x --memfd /x:1Q -- true
+usage_of 'is given twice' exec --session x --memfd /x:1 --keep /x -- true
+usage_of 'wants a file' exec --session x --keep /x/ -- true
+usage_of 'there is no signal' exec --session x --memfd /x:1 --stop-signal NONE -- true
+usage_of 'there is no user' exec --session x --memfd /x:1 --owner no-such-user -- true
+usage_of "name has 1 to 63 bytes" exec --session '' --memfd /x:1 -- true
+usage_of "name has 1 to 63 bytes" exec --session "$(printf '%064d' 0)" --memfd /x:1 -- true
+usage_of 'no control characters' exec --session $'a\nb' --memfd /x:1 -- true

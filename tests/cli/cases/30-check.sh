@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154
+# luoctl check and load, requirement by requirement.
+new_root check
+
+# target RELEASE FORMAT: kernel, config and initrd in /boot.
+target() {
+	local release=$1 dir=$work/check/initrd
+	rm -rf "$dir"
+	mkdir -p "$dir/lib/modules/$release/extra"
+	"$bin/mkimage" kernel "$root/boot/vmlinuz-$release" "$release" $((32 << 20))
+	"$bin/mkimage" module "$dir/lib/modules/$release/extra/liveupdate.ko" "$release" "$2"
+	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip) >"$root/boot/initrd.img-$release"
+	echo '# CONFIG_LIVEUPDATE is not set' >"$root/boot/config-$release"
+}
+
+golden check-bare 1 "${luoctl[@]}" check
+load_module
+target 6.1.0-99-amd64 1-1
+cp "$root/boot/config-6.1.0-99-amd64" "$work/check/config"
+cat >>"$root/boot/config-6.1.0-99-amd64" <<-END
+	CONFIG_KEXEC_FILE=y
+	CONFIG_DYNAMIC_FTRACE_WITH_REGS=y
+	CONFIG_CONTIG_ALLOC=y
+	CONFIG_MEMFD_CREATE=y
+END
+target 6.12.9-amd64 1-2
+golden check-good 0 "${luoctl[@]}" check
+golden check-good-json 0 "${luoctl[@]}" check --json
+golden check-kernel 0 "${luoctl[@]}" check --kernel "$root/boot/vmlinuz-6.1.0-99-amd64"
+
+expect 0 'load' "${luoctl[@]}" load && says 'load takes the newest kernel' 'vmlinuz-6.12.9-amd64'
+cp "$root/loaded" "$work/out"
+says 'load: command line of the running kernel' 'cmdline root=/dev/vda1 quiet'
+says 'load: length of the command line' 'length right'
+says 'load: initrd' 'initrd yes'
+expect 0 'load' "${luoctl[@]}" load -c 'a="b c" d' -a 'stage=2' "$root/boot/vmlinuz-6.1.0-99-amd64" &&
+	says 'load names kernel and initrd' 'initrd.img-6.1.0-99-amd64'
+cp "$root/loaded" "$work/out"
+says 'load: own command line' 'cmdline a="b c" d stage=2'
+expect 0 'unload' "${luoctl[@]}" unload && says 'unload' 'no kernel is loaded any more'
+cp "$root/loaded" "$work/out"
+says 'unload: flags' 'flags 0x1'
+
+# One thing is wrong at a time; what is said, and both commands refuse.
+wrong() {
+	local name=$1 text=$2
+	shift 2
+	rm -f "$root/loaded"
+	expect 1 "check: $name" "${luoctl[@]}" check "$@" && says "check: $name" "$text"
+	expect 1 "load: $name" "${luoctl[@]}" load "$@" && says "load: $name" "$text"
+	[ ! -e "$root/loaded" ] || not_ok "load: $name" 'it was loaded all the same'
+}
+new=$root/boot/vmlinuz-6.12.9-amd64
+initrd=$root/boot/initrd.img-6.12.9-amd64
+
+wrong 'no such kernel' 'No such file' --kernel "$root/boot/none" --initrd "$initrd"
+wrong 'kernel is a directory' 'Is a directory' --kernel "$root/boot"
+cpio -o -H newc --quiet </dev/null >"$work/check/empty.cpio"
+wrong 'initrd as kernel' 'were kernel and initrd swapped' --kernel "$work/check/empty.cpio" \
+	--initrd "$initrd"
+wrong 'no module in the initrd' 'does not contain the liveupdate module' \
+	--initrd "$work/check/empty.cpio"
+wrong 'module for another kernel' 'is built for 6.1.0-99-amd64, but the kernel is 6.12.9-amd64' \
+	--initrd "$root/boot/initrd.img-6.1.0-99-amd64"
+head -c 20000 "$new" >"$work/check/short"
+wrong 'truncated kernel' 'is truncated' --kernel "$work/check/short" --initrd "$initrd"
+head -c 300 "$initrd" >"$work/check/short-initrd"
+wrong 'truncated initrd' 'damaged gzip data' --initrd "$work/check/short-initrd"
+: >"$work/check/nothing"
+wrong 'empty initrd' 'is empty' --initrd "$work/check/nothing"
+wrong 'mem=' "'mem=1G' on the target's command line" --append 'mem=1G'
+wrong 'memmap=' "'memmap=1G\$2G' on the" --append 'memmap=1G$2G'
+wrong 'long command line' 'the kernel takes 2047' --append "$(printf '%03000d' 0)"
+mv "$initrd" "$initrd.away"
+wrong 'no initrd' 'no initrd found for'
+mv "$initrd.away" "$initrd"
+
+module scratch $((34 << 20))
+echo 28 >"$root/load-error"
+wrong 'scratch too small' 'but only 34 MiB are set aside'
+rm "$root/load-error"
+expect 0 'load: the module got more scratch' "${luoctl[@]}" load &&
+	says 'load: the module got more scratch' "loaded $root"
+module scratch $((256 << 20)) format 3-4
+wrong 'no common format' 'reads handover formats 1 to 2, the running one writes 3 to 4'
+module format 1-2
+
+echo CONFIG_LIVEUPDATE=y >"$root/boot/config-6.12.9-amd64"
+wrong 'target with live update' 'CONFIG_LIVEUPDATE=y'
+echo CONFIG_KEXEC_HANDOVER=y >"$root/boot/config-6.12.9-amd64"
+wrong 'target with handover' 'CONFIG_KEXEC_HANDOVER=y'
+expect 0 'load --force' "${luoctl[@]}" load --force && says 'load --force says why' 'in spite of this'
+rm "$root/boot/config-6.12.9-amd64"
+expect 0 'check: no config' "${luoctl[@]}" check && says 'check: no config' 'was not found'
+echo '#' >"$root/boot/config-6.12.9-amd64"
+
+echo 1 >"$root/proc/sys/kernel/kexec_load_disabled"
+wrong 'kexec disabled' 'kernel.kexec_load_disabled=1'
+echo 0 >"$root/proc/sys/kernel/kexec_load_disabled"
+printf 'Name:\tx\nCapEff:\t0000000000000000\n' >"$root/proc/self/status"
+wrong 'no capability' 'no CAP_SYS_BOOT'
+printf 'Name:\tx\nCapEff:\t000001ffffffffff\n' >"$root/proc/self/status"
+echo 'none integrity [confidentiality]' >"$root/sys/kernel/security/lockdown"
+wrong 'confidentiality' 'locked down (confidentiality)'
+echo 'none [integrity] confidentiality' >"$root/sys/kernel/security/lockdown"
+expect 0 'check: integrity' "${luoctl[@]}" check && says 'check: integrity' 'warn     the kernel is locked'
+echo '[none] integrity confidentiality' >"$root/sys/kernel/security/lockdown"
+
+# These concern the machine only; loading is left to the kernel.
+wrong_machine() {
+	expect 1 "check: $1" "${luoctl[@]}" check && says "check: $1" "$2"
+}
+echo 0 >"$root/proc/sys/kernel/ftrace_enabled"
+wrong_machine 'ftrace off' 'kernel.ftrace_enabled=0'
+echo 1 >"$root/proc/sys/kernel/ftrace_enabled"
+mkdir -p "$root/sys/hypervisor"
+echo xen >"$root/sys/hypervisor/type"
+echo PV >"$root/sys/hypervisor/guest_type"
+wrong_machine 'Xen PV' 'a Xen PV guest'
+rm -r "$root/sys/hypervisor"
+echo 'flags : fpu sev_guest' >"$root/proc/cpuinfo"
+wrong_machine 'SEV' 'an SEV guest'
+echo 'flags : fpu tdx_guest' >"$root/proc/cpuinfo"
+wrong_machine 'TDX' 'a TDX guest'
+echo 'flags : fpu' >"$root/proc/cpuinfo"
+module scratch 0
+wrong_machine 'no scratch' 'no scratch'
+module scratch $((256 << 20)) image foreign
+expect 0 'check: foreign image' "${luoctl[@]}" check && says 'check: foreign image' 'would lose'
+module image none last_error 'something went wrong'
+expect 0 'check: last error' "${luoctl[@]}" check && says 'check: last error' 'something went wrong'
+
+echo 28 >"$root/load-error"
+expect 1 'load: ENOSPC' "${luoctl[@]}" load && says 'load: ENOSPC' 'larger scratch'
+says 'load: the last error of the module' 'the module says: something went wrong'
+for error in 1 8 12 16 22 38 99 126 129; do
+	echo $error >"$root/load-error"
+	expect 1 "load: errno $error" "${luoctl[@]}" load && says "load: errno $error" ': '
+done
+rm "$root/load-error"
+
+mkdir -p "$root"/sys/kernel/boot_params/setup_data/{0,1}
+echo 0x1 >"$root/sys/kernel/boot_params/setup_data/0/type"
+echo secret >"$root/sys/kernel/boot_params/setup_data/0/data"
+echo 0x80000001 >"$root/sys/kernel/boot_params/setup_data/1/type"
+: >"$root/sys/kernel/boot_params/setup_data/1/data"
+expect 0 'check: emptied node' "${luoctl[@]}" check && says 'check: emptied node' 'no memory shows'
+echo secret >"$root/sys/kernel/boot_params/setup_data/1/data"
+wrong_machine 'exposed memory' 'every user can read preserved memory through 1 files'
+chmod 0400 "$root/sys/kernel/boot_params/setup_data/1/data"
+expect 0 'check: closed node' "${luoctl[@]}" check && says 'check: closed node' 'no memory shows'
+
+# Without the module.
+rm -r "$root/sys/kernel/liveupdate"
+expect 1 'load: in-tree' "${luoctl[@]}" load && says 'load: in-tree' 'kexec -s -l'
+rm "$root/dev/liveupdate"
+echo 'extra/liveupdate.ko:' >"$root/lib/modules/6.1.0-99-amd64/modules.dep"
+wrong_machine 'not loaded' 'modprobe liveupdate'
+expect 1 'load: not loaded' "${luoctl[@]}" load && says 'load: not loaded' 'modprobe liveupdate'
+expect 1 'kexec: not loaded' "${luoctl[@]}" kexec && says 'kexec: not loaded' 'is not loaded'
