@@ -447,7 +447,9 @@ int luo_initrd_inspect(const char *path, const char *release, struct luo_initrd_
  * @LUO_KEXEC_REUSE_CMDLINE: Use the running kernel's command line, without
  *                           what its boot loader added.
  * @LUO_KEXEC_FORCE:         Load although a check of the target failed. What
- *                           the kernel itself refuses is refused still.
+ *                           the kernel itself refuses is refused still. The
+ *                           error text then says on success too which check
+ *                           failed first; it is empty if none did.
  */
 enum luo_kexec_flags {
 	LUO_KEXEC_REUSE_CMDLINE = 1 << 0,
