@@ -53,6 +53,7 @@ static inline u64 luo_extent_pages(const struct luo_extent *ext)
  * @claim:       in the new kernel: these frames belong to what is being read.
  *               -ERANGE when one lies outside the covering ranges, or in the
  *               chain; -EBUSY when one is claimed already; then none is.
+ * @withhold:    as @claim, for frames that nobody may ever have.
  * @release:     in the new kernel: claimed frames that nobody wants; they go
  *               to the allocator.
  */
@@ -64,6 +65,7 @@ struct luo_mem_ops {
 	int (*track)(u64 pfn, u64 nr);
 	void (*untrack)(u64 pfn, u64 nr);
 	int (*claim)(u64 pfn, u64 nr);
+	int (*withhold)(u64 pfn, u64 nr);
 	void (*release)(u64 pfn, u64 nr);
 };
 

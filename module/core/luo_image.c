@@ -298,8 +298,8 @@ static void luo_read_holes(struct luo_reader *r, const struct luo_root_ser *root
 		struct luo_extent_ser *ser = (void *)(hdr + 1);
 
 		for (i = 0; i < nr; i++)
-			if (luo_mem->claim(le64_to_cpu(ser[i].where),
-					   le64_to_cpu(ser[i].index)))
+			if (luo_mem->withhold(le64_to_cpu(ser[i].where),
+					      le64_to_cpu(ser[i].index)))
 				r->damaged = true;
 		luo_read_spend(r, hdr);
 	}

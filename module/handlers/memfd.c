@@ -243,16 +243,6 @@ err_unpin:
 	return err;
 }
 
-static void explain(int err)
-{
-	if (err == -ENOMEM && luo_frames_kept() >= luo_frames_limit() - 64)
-		luo_error("%llu MiB are preserved, and no more than %llu MiB can be: the next kernel needs the rest to start",
-			  luo_frames_kept() >> (20 - PAGE_SHIFT),
-			  luo_frames_limit() >> (20 - PAGE_SHIFT));
-	else if (err == -EOPNOTSUPP)
-		luo_error("a page of the file lies in memory that the next kernel will not have (hot-plugged, or the last page of RAM)");
-}
-
 static void release_outgoing(struct luo_pages *pages)
 {
 	struct luo_extent ext;
@@ -310,7 +300,6 @@ err_unpin_run:
 	walk_end(&w);
 	unpin(run.pfn, run.order, run.count);
 	release_outgoing(args->pages);
-	explain(err);
 	return err;
 }
 
@@ -554,7 +543,6 @@ static int rewrite_block(struct address_space *mapping, struct luo_pages *pages,
 err_drop:
 	walk_end(&w);
 	drop_others(new.ext, new.nr, old.ext, old.nr);
-	explain(err);
 out:
 	kvfree(old.ext);
 	kvfree(new.ext);
@@ -733,10 +721,10 @@ static int add_folio(struct address_space *mapping, struct folio *folio, pgoff_t
 	return 0;
 }
 
-static struct folio *make_folio(const struct luo_extent *ext, u64 offset, struct luo_managed *m)
+static struct folio *make_folio(const struct luo_extent *ext, u64 offset)
 {
 	unsigned int order = luo_folio_order_ok(ext->order) ? ext->order : 0;
-	struct folio *folio = luo_frames_take(ext->pfn + offset, order, m);
+	struct folio *folio = luo_frames_take(ext->pfn + offset, order);
 	long i;
 
 	if (!folio)
@@ -755,7 +743,6 @@ static struct folio *make_folio(const struct luo_extent *ext, u64 offset, struct
 static int incoming_fill(struct memfd_incoming *in)
 {
 	struct address_space *mapping = in->file->f_mapping;
-	struct luo_managed managed = { };
 	struct shmem_stats stats = { };
 	struct luo_extent ext;
 	u64 added = 0;
@@ -768,7 +755,7 @@ static int incoming_fill(struct memfd_incoming *in)
 				long nr;
 
 				if (!in->ready)
-					in->ready = make_folio(&ext, in->done, &managed);
+					in->ready = make_folio(&ext, in->done);
 				if (!in->ready) {
 					pr_err("frame %#llx is not as it should be\n",
 					       ext.pfn + in->done);
@@ -794,7 +781,7 @@ static int incoming_fill(struct memfd_incoming *in)
 	}
 out:
 	stats_flush(&stats);
-	luo_managed_flush(&managed);
+	luo_incoming_returned(added);
 	count_pages(file_inode(in->file), added);
 	in->left -= added;
 	return err;

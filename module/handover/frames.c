@@ -22,8 +22,11 @@
  * chain. 32 KiB of bits for each GiB. The bitmap is what luo_cover() reads.
  *
  * Incoming: covered frames are PageReserved, have a refcount of one and were
- * never in the allocator nor in its counters. They leave that state exactly
- * once: freed (luo_frames_free()) or as a folio (luo_frames_take()).
+ * never in the allocator. They leave that state exactly once: freed
+ * (luo_frames_free()) or as a folio (luo_frames_take()). What belongs to
+ * somebody is counted as managed memory from arrival (incoming.c): the kernel
+ * measures requests for memory by it, such as that of a file which is larger
+ * than all else.
  *
  * Locks: kept_lock protects the bitmap and its counter; innermost.
  */
@@ -61,10 +64,12 @@ int luo_frames_track(u64 pfn, u64 nr)
 {
 	int err = 0;
 
-	if (!luo_is_boot_ram(pfn, nr))
+	/* The last frame of RAM is nobody's: see scratch.c. */
+	if (!luo_is_boot_ram(pfn, nr) || luo_last_frame() - pfn < nr) {
+		luo_error("memory at %#llx cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page)",
+			  pfn << PAGE_SHIFT);
 		return -EOPNOTSUPP;
-	if (luo_last_frame() - pfn < nr)
-		return -EOPNOTSUPP;
+	}
 
 	spin_lock(&kept_lock);
 	if (kept_pages + nr > kept_limit)
@@ -76,6 +81,10 @@ int luo_frames_track(u64 pfn, u64 nr)
 		kept_pages += nr;
 	}
 	spin_unlock(&kept_lock);
+
+	if (err == -ENOMEM)
+		luo_error("no more than %llu MiB can be preserved: the next kernel needs the rest to start",
+			  kept_limit >> (20 - PAGE_SHIFT));
 	return err;
 }
 
@@ -142,15 +151,14 @@ const struct luo_mem_ops luo_frames_ops = {
 	.track		= luo_frames_track,
 	.untrack	= luo_frames_untrack,
 	.claim		= luo_incoming_claim,
+	.withhold	= luo_incoming_withhold,
 	.release	= luo_incoming_release,
 };
 
 void luo_managed_flush(struct luo_managed *m)
 {
-	if (!m->nr)
-		return;
-	adjust_managed_page_count(m->page, m->nr);
-	luo_incoming_returned(m->nr);
+	if (m->nr)
+		adjust_managed_page_count(m->page, m->nr);
 	m->nr = 0;
 }
 
@@ -188,10 +196,10 @@ static bool frames_are_fresh(u64 pfn, u64 nr)
 	return nr == 1 || page_zone(page) == page_zone(page + nr - 1);
 }
 
-void luo_frames_free(u64 pfn, u64 nr)
+u64 luo_frames_free(u64 pfn, u64 nr, bool managed)
 {
-	struct luo_managed managed = { };
-	u64 end = pfn + nr;
+	struct luo_managed batch = { };
+	u64 end = pfn + nr, freed = 0;
 
 	while (pfn < end) {
 		unsigned int order = min_t(unsigned int, MAX_PAGE_ORDER, ilog2(end - pfn));
@@ -214,16 +222,19 @@ void luo_frames_free(u64 pfn, u64 nr)
 			set_page_count(page + i, 0);
 		}
 		set_page_count(page, 1);
-		luo_managed_add(&managed, page, 1L << order);
+		if (!managed)
+			luo_managed_add(&batch, page, 1L << order);
 		__free_pages(page, order);
 
 		pfn += 1UL << order;
+		freed += 1UL << order;
 		cond_resched();
 	}
-	luo_managed_flush(&managed);
+	luo_managed_flush(&batch);
+	return freed;
 }
 
-struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m)
+struct folio *luo_frames_take(u64 pfn, unsigned int order)
 {
 	struct page *page = pfn_to_page(pfn);
 	unsigned long i, nr = 1UL << order;
@@ -238,6 +249,5 @@ struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m
 	}
 	if (order)
 		luo_prep_compound(page, order);
-	luo_managed_add(m, page, nr);
 	return (struct folio *)page;
 }

@@ -93,18 +93,60 @@ s64 luo_when(enum luo_when when)
 
 /* ---------------------------------------------------------------- claims */
 
+/* One batch for each zone; a few at most. */
+static struct luo_managed arrived[8];
+
+static void count_managed(u64 pfn, u64 nr)
+{
+	struct page *first = pfn_to_page(pfn), *last = first + nr - 1;
+	unsigned int i;
+
+	/* Across a border of zones: in halves. */
+	if (page_zone(first) != page_zone(last)) {
+		count_managed(pfn, nr / 2);
+		count_managed(pfn + nr / 2, nr - nr / 2);
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(arrived) - 1; i++) {
+		if (!arrived[i].nr || page_zone(arrived[i].page) == page_zone(first))
+			break;
+	}
+	luo_managed_add(&arrived[i], first, nr);
+}
+
+static void settle_managed(bool keep)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(arrived); i++) {
+		if (keep)
+			luo_managed_flush(&arrived[i]);
+		arrived[i].nr = 0;
+	}
+}
+
 int luo_incoming_claim(u64 pfn, u64 nr)
 {
+	int err;
+
 	if (!have_claims)
 		return -ERANGE;
 	if (!luo_is_boot_ram(pfn, nr))
 		return -ERANGE;
+	err = luo_claim(&claims, pfn, nr);
+	if (!err)
+		count_managed(pfn, nr);
+	return err;
+}
+
+int luo_incoming_withhold(u64 pfn, u64 nr)
+{
 	return luo_claim(&claims, pfn, nr);
 }
 
 void luo_incoming_release(u64 pfn, u64 nr)
 {
-	luo_frames_free(pfn, nr);
+	luo_incoming_returned(luo_frames_free(pfn, nr, true));
 }
 
 void luo_incoming_returned(u64 nr)
@@ -132,7 +174,7 @@ static void release_gaps(u64 limit, u64 *from)
 	while (done < limit && luo_claims_next_free(&claims, *from, &gap)) {
 		u64 nr = min(gap.end - gap.start, limit - done);
 
-		luo_incoming_release(gap.start, nr);
+		luo_incoming_returned(luo_frames_free(gap.start, nr, false));
 		done += nr;
 		*from = gap.start + nr;
 	}
@@ -305,6 +347,7 @@ int luo_incoming_init(void)
 		goto out;
 
 	ret = luo_core_receive(a->image, a->nonce);
+	settle_managed(ret != -ENOMEM);
 	if (ret != -ENOMEM)
 		forget_chain(a->root_pa);
 	if (!ret || ret == -EUCLEAN)

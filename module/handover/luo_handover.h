@@ -70,11 +70,14 @@ void luo_block_free(void *block);
  * luo_frames_free() - give frames to the allocator that nobody ever had
  * @pfn: first
  * @nr:  number of them
+ * @managed: they count as managed memory already
  *
  * In blocks as large as possible. Frames that are not what they must be
  * (boot RAM, online, PageReserved) stay as they are.
+ *
+ * Return: number of pages freed.
  */
-void luo_frames_free(u64 pfn, u64 nr);
+u64 luo_frames_free(u64 pfn, u64 nr, bool managed);
 
 /**
  * struct luo_managed - batches adjust_managed_page_count()
@@ -93,12 +96,11 @@ void luo_managed_flush(struct luo_managed *m);
  * luo_frames_take() - turn claimed frames into one folio
  * @pfn:   its first frame
  * @order: of the folio
- * @m:     batch of counters; the caller flushes it
  *
  * Return: the folio, refcount 1, not locked, no flags set; NULL when one of
  * its frames is not as the early kernel left it (then nothing has changed).
  */
-struct folio *luo_frames_take(u64 pfn, unsigned int order, struct luo_managed *m);
+struct folio *luo_frames_take(u64 pfn, unsigned int order);
 
 /*
  * ------------------------------------------------------ scratch.c
@@ -184,6 +186,7 @@ int luo_chain_find_holes(void);
 int luo_incoming_init(void);
 void luo_incoming_exit(void);
 int luo_incoming_claim(u64 pfn, u64 nr);
+int luo_incoming_withhold(u64 pfn, u64 nr);
 void luo_incoming_release(u64 pfn, u64 nr);
 void luo_incoming_returned(u64 nr);	/* pages that the kernel has back */
 u64 luo_incoming_reserved(void);	/* bytes kept out of use */

@@ -151,6 +151,7 @@ const struct luo_mem_ops arena_ops = {
 	.track = track,
 	.untrack = untrack,
 	.claim = claim,
+	.withhold = claim,
 	.release = release,
 };
 
