@@ -273,3 +273,67 @@ int cmd_self(int argc, char **argv)
 	}
 	return bad != 0;
 }
+
+static void parse_bytes(const char *text, uint8_t bytes[8])
+{
+	char *end;
+
+	for (int i = 0; i < 8; i++) {
+		bytes[i] = strtoul(text, &end, 0);
+		text = *end == ',' ? end + 1 : end;
+	}
+}
+
+/* For files of handlers other than the one for memfds. */
+int cmd_hold_path(int argc, char **argv)
+{
+	uint8_t bytes[8];
+	int dev, session, fd, rc;
+
+	if (argc != 6)
+		return 2;
+	errno = 0;
+	dev = luo_open();
+	session = luo_create(dev, argv[2]);
+	fd = open(argv[4], O_RDWR | O_CLOEXEC);
+	if (dev < 0 || session < 0 || fd < 0)
+		die("device %d, session %d, %s %d", dev, session, argv[4], fd);
+	parse_bytes(argv[5], bytes);
+	if (write(fd, bytes, sizeof(bytes)) != sizeof(bytes))
+		die("write %s", argv[4]);
+	rc = luo_preserve_fd(session, fd, strtoull(argv[3], NULL, 0));
+	errno = -rc;
+	if (rc)
+		die("preserve %s", argv[4]);
+	close(dev);
+	stay_behind(argv[2]);
+	return 0;
+}
+
+int cmd_check_path(int argc, char **argv)
+{
+	uint8_t bytes[8], got[8];
+	int dev, session, fd, rc;
+
+	if (argc != 5)
+		return 2;
+	errno = 0;
+	dev = luo_open();
+	session = luo_retrieve(dev, argv[2]);
+	errno = session < 0 ? -session : 0;
+	if (session < 0)
+		die("retrieve session '%s'", argv[2]);
+	fd = luo_retrieve_fd(session, strtoull(argv[3], NULL, 0));
+	errno = fd < 0 ? -fd : 0;
+	if (fd < 0)
+		die("retrieve token %s", argv[3]);
+	parse_bytes(argv[4], bytes);
+	if (pread(fd, got, sizeof(got), 0) != sizeof(got) ||
+	    memcmp(got, bytes, sizeof(got)))
+		die("it holds other bytes");
+	rc = luo_finish(session);
+	errno = -rc;
+	if (rc)
+		die("finish");
+	return 0;
+}

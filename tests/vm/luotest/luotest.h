@@ -65,6 +65,8 @@ int luo_finish(int session);
 int cmd_hold(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_self(int argc, char **argv);
+int cmd_hold_path(int argc, char **argv);
+int cmd_check_path(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
 

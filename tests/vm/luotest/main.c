@@ -157,6 +157,8 @@ static const struct {
 } commands[] = {
 	{ "hold", cmd_hold, "(--session NAME FILE...)...: make, preserve, stay behind" },
 	{ "check", cmd_check, "--session NAME FILE... [--finish] [--hold NAME]: retrieve, compare" },
+	{ "hold-path", cmd_hold_path, "--session NAME TOKEN PATH BYTE,...: any file, eight bytes written to it" },
+	{ "check-path", cmd_check_path, "--session NAME TOKEN BYTE,...: retrieve, compare eight bytes, finish" },
 	{ "self", cmd_self, "[--damage OFFSET] FILE...: make and check without an update" },
 	{ "abi", cmd_abi, "what every command does with every kind of argument" },
 	{ "abi-incoming", cmd_abi_incoming, "the same after an update from 'hold --session abi ...'" },
