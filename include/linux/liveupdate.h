@@ -53,9 +53,11 @@ struct liveupdate_file_op_args {
  * @freeze:       last look before the kexec. Optional. A negative errno is a
  *                veto: everything is unfrozen and reboot(2) returns it.
  * @unfreeze:     undo freeze(). Optional.
- * @retrieve:     make @args->file from what came. Required. -ENOMEM, -EINTR,
- *                -EMFILE, -ENFILE and -ENOSPC must have undone everything and
- *                may be tried again; any other error is final.
+ * @retrieve:     make @args->file from what came. Required. -EIO, -EINVAL,
+ *                -EBADMSG, -EUCLEAN and -EOPNOTSUPP speak of the data and are
+ *                final; after any other error it may be called again. What a
+ *                failure leaves in @args->private_data comes back then, and
+ *                in finish().
  * @can_finish:   may the session end? Optional.
  * @finish:       the session ends, whether or not the file was retrieved.
  *                Required.

@@ -536,15 +536,18 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 	return damaged ? -EUCLEAN : 0;
 }
 
-/* Errors that say nothing about the file. */
-static bool luo_error_is_transient(int err)
+/*
+ * Errors of the data, which the next try will meet again. All others may be the
+ * caller's own: no memory in its cgroup, a signal, a security module.
+ */
+static bool luo_error_is_final(int err)
 {
 	switch (err) {
-	case -ENOMEM:
-	case -EINTR:
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOSPC:
+	case -EIO:
+	case -EINVAL:
+	case -EBADMSG:
+	case -EUCLEAN:
+	case -EOPNOTSUPP:
 		return true;
 	}
 	return false;
@@ -577,16 +580,17 @@ int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_
 		}
 		args = luo_file_args(file);
 		err = file->handler->ops->retrieve(&args);
+		/* What a failure leaves there, the next try or finish() needs. */
+		file->data = args.serialized_data;
+		file->private = args.private_data;
 		if (!err && WARN_ON_ONCE(!args.file))
 			err = -EIO;
 		if (err) {
-			if (!luo_error_is_transient(err))
+			if (luo_error_is_final(err))
 				file->status = err;
 			return err;
 		}
 		file->file = args.file;
-		file->data = args.serialized_data;
-		file->private = args.private_data;
 		file->status = 1;
 	}
 

@@ -203,14 +203,12 @@ void luo_core_seal_root(void)
 
 /*
  * @nonce:   of the kernel that wrote the image
- * @spent:   blocks of records that are not needed any more, linked by next
  * @damaged: something does not check out
  * @files:   seen so far, sound or not
  * @pages:   the same
  */
 struct luo_reader {
 	u64 nonce;
-	struct luo_block_ser *spent;
 	bool damaged;
 	u64 files;
 	u64 pages;
@@ -276,10 +274,37 @@ static bool luo_read_complete(const struct luo_read_list *l)
 	return !l->left && !l->phys;
 }
 
-static void luo_read_spend(struct luo_reader *r, struct luo_block_ser *hdr)
+/*
+ * Gives back the blocks of a list that has been read, and is sound. Not
+ * before all of the image is: reading may stop for want of memory and begin
+ * again.
+ */
+static void luo_read_release(u64 phys)
 {
-	hdr->next = r->spent ? cpu_to_le64(luo_mem->block_phys(r->spent)) : 0;
-	r->spent = hdr;
+	while (phys) {
+		struct luo_block_ser *hdr = luo_mem->block_virt(phys);
+		u64 next = le64_to_cpu(hdr->next);
+
+		luo_mem->release(phys / LUO_BLOCK_SIZE, 1);
+		phys = next;
+	}
+}
+
+static void luo_read_release_all(const struct luo_root_ser *root)
+{
+	u64 phys = le64_to_cpu(root->sessions);
+
+	while (phys) {
+		struct luo_block_ser *hdr = luo_mem->block_virt(phys);
+		struct luo_session_ser *ser = (void *)(hdr + 1);
+		u32 i;
+
+		for (i = 0; i < le32_to_cpu(hdr->nr); i++)
+			luo_read_release(le64_to_cpu(ser[i].files));
+		phys = le64_to_cpu(hdr->next);
+	}
+	luo_read_release(le64_to_cpu(root->sessions));
+	luo_read_release(le64_to_cpu(root->holes));
 }
 
 /* Claims what no session may own and nobody may free. */
@@ -301,7 +326,6 @@ static void luo_read_holes(struct luo_reader *r, const struct luo_root_ser *root
 			if (luo_mem->withhold(le64_to_cpu(ser[i].where),
 					      le64_to_cpu(ser[i].index)))
 				r->damaged = true;
-		luo_read_spend(r, hdr);
 	}
 	if (!luo_read_complete(&l))
 		r->damaged = true;
@@ -371,7 +395,6 @@ static int luo_read_files(struct luo_reader *r, struct luo_session *session,
 			r->files++;
 			r->pages += le64_to_cpu(file[i].nr_pages);
 		}
-		luo_read_spend(r, hdr);
 	}
 	if (!luo_read_complete(&l))
 		session->err = -EIO;
@@ -406,7 +429,6 @@ static int luo_read_sessions(struct luo_reader *r, const struct luo_root_ser *ro
 				r->damaged = true;
 			}
 		}
-		luo_read_spend(r, hdr);
 	}
 	if (!luo_read_complete(&l)) {
 		luo_error("%llu incoming sessions cannot be reached", l.left);
@@ -451,11 +473,6 @@ int luo_core_receive(u64 phys, u64 nonce)
 		return -EUCLEAN;
 	}
 
-	while (r.spent) {
-		struct luo_block_ser *hdr = r.spent;
-
-		r.spent = luo_block_next(hdr);
-		luo_mem->release(luo_mem->block_phys(hdr) / LUO_BLOCK_SIZE, 1);
-	}
+	luo_read_release_all(root);
 	return 0;
 }

@@ -103,6 +103,9 @@ static struct luo_session *luo_session_alloc(bool incoming)
 	if (!session)
 		return NULL;
 	session->incoming = incoming;
+	/* What arrived would be lost with us. */
+	if (incoming)
+		__module_get(THIS_MODULE);
 	session->records.magic = LUO_MAGIC_FILES;
 	session->records.size = sizeof(struct luo_file_ser);
 	mutex_init(&session->lock);
@@ -117,6 +120,8 @@ static void luo_session_free(struct luo_session *session)
 	luo_records_resize(&session->records, 0);
 	atomic64_dec(&luo_stats.sessions[session->incoming]);
 	mutex_destroy(&session->lock);
+	if (session->incoming)
+		module_put(THIS_MODULE);
 	kfree(session);
 }
 

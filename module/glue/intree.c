@@ -7,8 +7,13 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "luo_handover.h"
+
 static int __init liveupdate_init(void)
 {
+	/* A kernel without an orchestrator may have left something here. */
+	if (!luo_bootinfo_init())
+		luo_hide_chain();
 	pr_err("this kernel has its own Live Update Orchestrator: boot with liveupdate=1 kho=on, and use /dev/liveupdate without this module\n");
 	return -EOPNOTSUPP;
 }

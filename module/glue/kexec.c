@@ -112,7 +112,8 @@ static int place(struct kexec_buf *kbuf)
 
 	if (!luo_scratch_wanted())
 		return 0;
-	if (placing != kbuf->image) {
+	/* A failed load leaves its address to the next one. */
+	if (placing != kbuf->image || !kbuf->image->nr_segments) {
 		placing = kbuf->image;
 		memset(place_next, 0, sizeof(place_next));
 	}
@@ -218,24 +219,46 @@ static void mend_memory_map(struct boot_params *bp)
 	memcpy(bp->e820_table, bi->e820, bp->e820_entries * sizeof(bi->e820[0]));
 }
 
-/* Options that take away memory of which we may have preserved some. */
-static bool cuts_memory(const struct boot_params *bp, size_t size)
+/*
+ * Next place of @option (with its "=") on the command line that follows the
+ * boot parameters, after @from; its value, or NULL. The caller owns a buffer
+ * that ends with the segment.
+ */
+static const char *next_option(const struct boot_params *bp, size_t size, const char *from,
+			       const char *option)
 {
 	const char *cmdline = (const char *)(bp + 1);
 	size_t len = strnlen(cmdline, size - sizeof(*bp));
-	static const char * const options[] = { "mem=", "memmap=" };
-	unsigned int i;
+	const char *p = from ?: cmdline;
 
-	for (i = 0; i < ARRAY_SIZE(options); i++) {
-		const char *p = cmdline;
-
-		while ((p = strnstr(p, options[i], cmdline + len - p))) {
-			if (p == cmdline || p[-1] == ' ')
-				return true;
-			p++;
-		}
+	while ((p = strnstr(p, option, cmdline + len - p))) {
+		if (p == cmdline || strchr(" \t\n\"'", p[-1]))
+			return p + strlen(option);
+		p++;
 	}
-	return false;
+	return NULL;
+}
+
+/* Options that take away memory of which we may have preserved some. */
+static bool cuts_memory(const struct boot_params *bp, size_t size)
+{
+	return next_option(bp, size, NULL, "mem=") || next_option(bp, size, NULL, "memmap=");
+}
+
+/* What the command line wants to have set aside, as far as it says so in bytes. */
+static u64 asked_for(const struct boot_params *bp, size_t size)
+{
+	u64 sum = 0, page = SZ_2M;
+	const char *p = NULL;
+
+	while ((p = next_option(bp, size, p, "crashkernel=")))
+		sum += memparse(p, NULL);
+	p = next_option(bp, size, NULL, "hugepagesz=");
+	if (p)
+		page = memparse(p, NULL);
+	while ((p = next_option(bp, size, p, "hugepages=")))
+		sum += memparse(p, NULL) * page;
+	return sum;
 }
 
 static int splice_chain(struct boot_params *bp, const struct kexec_segment *seg)
@@ -259,7 +282,8 @@ static int splice_chain(struct boot_params *bp, const struct kexec_segment *seg)
  * What the next kernel needs before its module can free the gaps: itself, the
  * initramfs packed and unpacked, its struct pages, and something to work with.
  */
-static void estimate(struct image *img, const struct kimage *kimage, const struct boot_params *bp)
+static void estimate(struct image *img, const struct kimage *kimage,
+		     const struct boot_params *bp, size_t size)
 {
 	const u64 pfn_4g = 1ULL << (32 - PAGE_SHIFT);
 	unsigned long i;
@@ -268,22 +292,34 @@ static void estimate(struct image *img, const struct kimage *kimage, const struc
 	for (i = 0; i < kimage->nr_segments; i++)
 		image += kimage->segment[i].memsz;
 	img->need = image + 4 * initrd_size(bp) + SZ_64M +
-		    luo_bootinfo.ram_pages * sizeof(struct page);
+		    luo_bootinfo.ram_pages * sizeof(struct page) + asked_for(bp, size);
 	/* swiotlb */
 	img->need_low = luo_bootinfo.max_pfn > pfn_4g ? SZ_64M + SZ_16M : SZ_16M;
+}
+
+/* Kernels that may be kexec'ed, but cannot receive anything. */
+static const char *unfit(const struct boot_params *bp)
+{
+	/* SETUP_INDIRECT came with 5.5, and so did this version of the protocol. */
+	if (bp->hdr.version < 0x20f)
+		return "the kernel to load is older than 5.5, and would not keep off preserved memory";
+	if (!initrd_size(bp))
+		return "the kernel to load has no initrd: this module must be in it, or what is preserved would lie there unclaimed, and readable for everybody";
+	return NULL;
 }
 
 static int prepare_file(struct kimage *kimage, struct image *img)
 {
 	struct kexec_segment *seg = NULL;
 	struct boot_params *bp;
+	const char *why;
 	unsigned long i;
 	int err;
 
+	img->ours = true;
 	for (i = 0; i < kimage->nr_segments; i++) {
 		if (!in_scratch(&kimage->segment[i])) {
-			luo_error("segment %lu of the image is at %#lx, outside scratch: another module meddles with kexec",
-				  i, kimage->segment[i].mem);
+			luo_error("segment %lu of the image is outside scratch: another module meddles with kexec", i);
 			return -ENOSPC;
 		}
 	}
@@ -302,20 +338,25 @@ static int prepare_file(struct kimage *kimage, struct image *img)
 		return -EOPNOTSUPP;
 	}
 	mend_memory_map(bp);
+
+	why = unfit(bp);
+	if (why) {
+		img->ours = false;
+		if (!something_to_lose())
+			return 0;
+		luo_error("%s", why);
+		return -EINVAL;
+	}
 	err = splice_chain(bp, seg);
 	if (err) {
 		luo_error("the boot parameters of the image are damaged");
 		return err;
 	}
-	estimate(img, kimage, bp);
+	estimate(img, kimage, bp, seg->bufsz);
 	err = luo_chain_find_holes();
 	if (err)
 		return err;
-	err = luo_chain_check(img->need, img->need_low);
-	if (err)
-		return err;
-	img->ours = true;
-	return 0;
+	return luo_chain_check(img->need, img->need_low);
 }
 
 static int prepare(struct kimage *kimage)
@@ -334,7 +375,12 @@ static int prepare(struct kimage *kimage)
 		goto err_free;
 	}
 	if (kimage->file_mode && luo_scratch_wanted()) {
+		/* The image will refer to our chain: not while we are being unloaded. */
+		if (!try_module_get(THIS_MODULE))
+			goto err_free;
 		err = prepare_file(kimage, img);
+		if (err || !img->ours)
+			module_put(THIS_MODULE);
 		if (err)
 			goto err_free;
 	} else if (something_to_lose()) {
@@ -346,13 +392,14 @@ static int prepare(struct kimage *kimage)
 
 	err = orig_machine_kexec_prepare(kimage);
 	if (err)
-		goto err_free;
-	if (img->ours)
-		__module_get(THIS_MODULE);
+		goto err_put;
 	list_add(&img->list, &images);
 	mutex_unlock(&images_lock);
 	return 0;
 
+err_put:
+	if (img->ours)
+		module_put(THIS_MODULE);
 err_free:
 	mutex_unlock(&images_lock);
 	kfree(img);
@@ -485,7 +532,9 @@ static int live_update(void)
 
 	switch (what) {
 	case LUO_ARMED_NONE:
-		/* The original knows the right error. */
+		/* None that we know of; if there is one all the same, it must not run. */
+		if (something_to_lose())
+			return -EINVAL;
 		return orig_kernel_kexec();
 	case LUO_ARMED_FOREIGN:
 		if (!something_to_lose())
@@ -586,10 +635,10 @@ static bool kexec_is_loaded(void)
 	struct file *file = filp_open("/sys/kernel/kexec_loaded", O_RDONLY, 0);
 
 	if (IS_ERR(file))
-		return false;
+		return true;
 	kernel_read(file, buf, sizeof(buf) - 1, &pos);
 	fput(file);
-	return buf[0] == '1';
+	return buf[0] != '0';
 }
 
 static int install(void)

@@ -36,6 +36,10 @@ static int __init liveupdate_init(void)
 	int err;
 
 	luo_when_note(LUO_WHEN_MODULE);
+	err = luo_bootinfo_init();
+	if (err)
+		return err;
+	luo_hide_chain();
 	err = check_platform();
 	if (err)
 		return err;
@@ -43,9 +47,6 @@ static int __init liveupdate_init(void)
 		nonce = get_random_u64();
 	while (!nonce);
 
-	err = luo_bootinfo_init();
-	if (err)
-		return err;
 	err = luo_frames_init();
 	if (err)
 		return err;
@@ -55,25 +56,28 @@ static int __init liveupdate_init(void)
 	err = luo_chain_init(nonce);
 	if (err)
 		goto err_core;
-	/* Handlers first, so that what comes in finds them. */
 	err = luo_memfd_init();
 	if (err)
 		goto err_chain;
-	err = luo_incoming_init();
-	if (err)
-		goto err_memfd;
 	err = luo_scratch_init();
 	if (err)
-		goto err_incoming;
-	err = luo_kexec_init();
-	if (err)
-		goto err_scratch;
+		goto err_memfd;
 	err = luo_sysfs_init();
 	if (err)
-		goto err_kexec;
+		goto err_scratch;
 	err = luo_device_init();
 	if (err)
 		goto err_sysfs;
+	/*
+	 * From here on what arrived is ours, and cannot be given to another
+	 * try: nothing may fail any more if anything did.
+	 */
+	err = luo_incoming_init();
+	if (err)
+		goto err_device;
+	err = luo_kexec_init();
+	if (err)
+		goto err_incoming;
 
 	luo_when_note(LUO_WHEN_READY);
 	luo_core_counts(&counts);
@@ -83,14 +87,14 @@ static int __init liveupdate_init(void)
 			counts.pages_in >> (20 - PAGE_SHIFT));
 	return 0;
 
-err_sysfs:
-	luo_sysfs_exit();
-err_kexec:
-	luo_kexec_exit();
-err_scratch:
-	luo_scratch_exit();
 err_incoming:
 	luo_incoming_exit();
+err_device:
+	luo_device_exit();
+err_sysfs:
+	luo_sysfs_exit();
+err_scratch:
+	luo_scratch_exit();
 err_memfd:
 	luo_memfd_exit();
 err_chain:

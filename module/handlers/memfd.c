@@ -188,31 +188,56 @@ static int walk_fill(struct walk *w)
 		return 0;
 
 	page = shmem_read_mapping_page_gfp(w->mapping, swapped, mapping_gfp_mask(w->mapping));
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	w->batch[w->nr++] = page_folio(page);
-	return 0;
+	if (!IS_ERR(page)) {
+		w->batch[w->nr++] = page_folio(page);
+		return 0;
+	}
+	/*
+	 * Beyond the end of the file nobody can bring a page in again, and
+	 * nobody can see what is in it. It becomes a hole.
+	 */
+	if (PTR_ERR(page) == -EINVAL &&
+	    swapped >= DIV_ROUND_UP(i_size_read(w->mapping->host), PAGE_SIZE)) {
+		w->index = swapped + 1;
+		return -EAGAIN;
+	}
+	return PTR_ERR(page);
 }
 
 static int walk_next(struct walk *w, struct folio **ret)
 {
+	struct folio *folio;
 	int err;
 
 	*ret = NULL;
-	if (w->next == w->nr) {
-		if (w->index > w->last)
-			return 0;
-		cond_resched();
-		err = walk_fill(w);
-		if (err)
-			return err;
-		if (!w->nr) {
-			w->index = w->last;
-			return 0;
+	for (;;) {
+		if (w->next == w->nr) {
+			if (w->index > w->last || !(w->index + 1))
+				return 0;
+			cond_resched();
+			err = walk_fill(w);
+			if (err == -EAGAIN)
+				continue;
+			if (err)
+				return err;
+			if (!w->nr)
+				return 0;
 		}
+		folio = w->batch[w->next++];
+		if (folio_test_hwpoison(folio) || folio_test_has_hwpoisoned(folio)) {
+			folio_put(folio);
+			luo_error("a page of the file is damaged (memory failure): punch it out of the file first");
+			return -EHWPOISON;
+		}
+		/* One that reaches in from before belongs to what has been. */
+		if (folio->index >= w->index)
+			break;
+		folio_put(folio);
+		if (w->next == w->nr)
+			w->index = max(w->index, folio->index + folio_nr_pages(folio));
 	}
-	*ret = w->batch[w->next++];
-	w->index = (*ret)->index + folio_nr_pages(*ret);
+	w->index = folio->index + folio_nr_pages(folio);
+	*ret = folio;
 	return 0;
 }
 
@@ -398,10 +423,14 @@ static bool block_is_current(struct address_space *mapping, const void *block,
 			luo_block_extent(block, i++, &ext);
 			left = ext.count;
 		}
-		/* Pinned folios neither move nor split: the address says it all. */
+		/*
+		 * Pinned folios neither move nor split: address and place say it
+		 * all. They become uptodate, but never cease to be, so only
+		 * those that were not have to be looked at.
+		 */
 		same = folio == (struct folio *)pfn_to_page(ext.pfn) &&
-		       folio->index == ext.index &&
-		       folio_test_uptodate(folio) == !!(ext.flags & LUO_EXTENT_UPTODATE);
+		       xas.xa_index == ext.index &&
+		       (ext.flags & LUO_EXTENT_UPTODATE || !folio_test_uptodate(folio));
 		if (!same)
 			break;
 		ext.index += 1UL << ext.order;
@@ -509,11 +538,6 @@ static int rewrite_block(struct address_space *mapping, struct luo_pages *pages,
 		if (!folio)
 			break;
 		describe(folio, &ext);
-		/* It may reach in from before @first: then the block before has it. */
-		if (ext.index < first) {
-			folio_put(folio);
-			continue;
-		}
 		if (extents_have(old.ext, old.nr, ext.index, ext.pfn)) {
 			folio_put(folio);
 		} else {

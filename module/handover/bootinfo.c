@@ -166,3 +166,46 @@ bool luo_is_boot_ram(u64 pfn, u64 nr)
 	}
 	return false;
 }
+
+/*
+ * Our nodes say how long the memory is that they stand for, and that is what
+ * sysfs shows. The length moves to a field that nobody else looks at, so that
+ * a module that could not finish its work can be loaded again. Goes on after
+ * whatever looks wrong: all nodes that can be reached are closed.
+ */
+static void hide_node(u64 pa)
+{
+	struct luo_setup_node *node = memremap(pa, sizeof(*node), MEMREMAP_WB);
+
+	if (!node)
+		return;
+	if (node->type == LUO_SETUP_ROOT) {
+		WRITE_ONCE(node->len, 0);
+	} else if (node->type == SETUP_INDIRECT && node->len >= sizeof(node->range) &&
+		   node->range.type == LUO_SETUP_RANGE && node->range.len) {
+		WRITE_ONCE(node->range.reserved, node->range.len >> PAGE_SHIFT);
+		WRITE_ONCE(node->range.len, 0);
+	}
+	memunmap(node);
+}
+
+void luo_hide_chain(void)
+{
+	u64 pa = luo_bootinfo.setup_data;
+	unsigned int i;
+
+	for (i = 0; pa && i < LUO_MAX_SETUP_NODES; i++) {
+		struct setup_data *node = memremap(pa, sizeof(*node), MEMREMAP_WB);
+		u64 next;
+		u32 type;
+
+		if (!node)
+			return;
+		type = node->type;
+		next = node->next;
+		memunmap(node);
+		if (type == LUO_SETUP_ROOT || type == SETUP_INDIRECT)
+			hide_node(pa);
+		pa = next;
+	}
+}

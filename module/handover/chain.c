@@ -40,7 +40,7 @@ static u64 chain_nonce;
 
 /* Runs of frames that are no RAM, or that this kernel took before its allocator. */
 static struct luo_range *holes;
-static unsigned int nr_holes, max_holes;
+static unsigned int nr_holes;
 
 /* Room to work in: luo_chain_write() must not allocate. */
 static struct luo_range ranges[LUO_MAX_RANGES];
@@ -77,7 +77,6 @@ void luo_chain_exit(void)
 	holes = NULL;
 	live_holes = NULL;
 	nr_holes = 0;
-	max_holes = 0;
 }
 
 u64 luo_chain_head(void)
@@ -93,77 +92,115 @@ void luo_chain_clear(void)
 	nodes[0].len = sizeof(nodes[0].root);
 }
 
-static int hole_add(u64 start, u64 end)
+struct hole_list {
+	struct luo_range *range;
+	unsigned int nr, max;
+};
+
+static int hole_add(struct hole_list *l, u64 start, u64 end)
 {
 	/* Memory and no memory stay apart: see luo_chain_write(). */
-	if (nr_holes && holes[nr_holes - 1].end == start &&
+	if (l->nr && l->range[l->nr - 1].end == start &&
 	    luo_is_boot_ram(start - 1, 1) == luo_is_boot_ram(start, 1)) {
-		holes[nr_holes - 1].end = end;
+		l->range[l->nr - 1].end = end;
 		return 0;
 	}
-	if (nr_holes == max_holes) {
-		unsigned int max = max(256U, max_holes * 2);
+	if (l->nr == l->max) {
+		unsigned int max = max(256U, l->max * 2);
 		struct luo_range *new = kvmalloc_array(max, sizeof(*new), GFP_KERNEL);
 
 		if (!new)
 			return -ENOMEM;
-		if (nr_holes)
-			memcpy(new, holes, nr_holes * sizeof(*new));
-		kvfree(holes);
-		holes = new;
-		max_holes = max;
+		if (l->nr)
+			memcpy(new, l->range, l->nr * sizeof(*new));
+		kvfree(l->range);
+		l->range = new;
+		l->max = max;
 	}
-	holes[nr_holes].start = start;
-	holes[nr_holes].end = end;
-	nr_holes++;
+	l->range[l->nr].start = start;
+	l->range[l->nr].end = end;
+	l->nr++;
 	return 0;
 }
 
-int luo_chain_find_holes(void)
+/* Neither ours to give back, nor fit for anybody. */
+static bool is_hole(u64 pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return !page || PageReserved(page) || PageHWPoison(page);
+}
+
+static int scan_holes(struct hole_list *l)
 {
 	const struct luo_bootinfo *bi = &luo_bootinfo;
 	u64 pfn, prev = 0;
 	unsigned int i;
 	int err;
 
-	nr_holes = 0;
 	for (i = 0; i < bi->nr_ram; i++) {
 		u64 run = 0;
 
 		if (bi->ram[i].start > prev) {
-			err = hole_add(prev, bi->ram[i].start);
+			err = hole_add(l, prev, bi->ram[i].start);
 			if (err)
 				return err;
 		}
 		for (pfn = bi->ram[i].start; pfn < bi->ram[i].end; pfn++) {
-			struct page *page = pfn_to_online_page(pfn);
-
-			if (!page || PageReserved(page)) {
+			if (!(pfn & 0xffff))
+				cond_resched();
+			if (is_hole(pfn)) {
 				run++;
 				continue;
 			}
 			if (run) {
-				err = hole_add(pfn - run, pfn);
+				err = hole_add(l, pfn - run, pfn);
 				if (err)
 					return err;
 			}
 			run = 0;
-			if (!(pfn & 0xffff))
-				cond_resched();
 		}
 		if (run) {
-			err = hole_add(pfn - run, pfn);
+			err = hole_add(l, pfn - run, pfn);
 			if (err)
 				return err;
 		}
 		prev = bi->ram[i].end;
 	}
+	return 0;
+}
 
+/* An image that is armed keeps what it has if this fails. */
+int luo_chain_find_holes(void)
+{
+	struct hole_list l = { };
+	struct luo_range *live;
+	int err;
+
+	err = scan_holes(&l);
+	if (err)
+		goto err_free;
+	live = kvmalloc_array(l.nr + HOLES_SLACK, sizeof(*live), GFP_KERNEL);
+	if (!live) {
+		err = -ENOMEM;
+		goto err_free;
+	}
+	err = luo_core_reserve_holes(l.nr + HOLES_SLACK);
+	if (err)
+		goto err_live;
+
+	kvfree(holes);
 	kvfree(live_holes);
-	live_holes = kvmalloc_array(nr_holes + HOLES_SLACK, sizeof(*live_holes), GFP_KERNEL);
-	if (!live_holes)
-		return -ENOMEM;
-	return luo_core_reserve_holes(nr_holes + HOLES_SLACK);
+	holes = l.range;
+	nr_holes = l.nr;
+	live_holes = live;
+	return 0;
+
+err_live:
+	kvfree(live);
+err_free:
+	kvfree(l.range);
+	return err;
 }
 
 /*
@@ -260,8 +297,7 @@ static int cover(u64 need, u64 need_low)
 	bits = luo_frames_bits(&nbits);
 	for (i = 0; i < nr_walls; i++) {
 		if (find_next_bit(bits, walls[i].end, walls[i].start) < walls[i].end) {
-			luo_error("a preserved page lies at %#llx, where the next kernel must not be disturbed",
-				  walls[i].start << PAGE_SHIFT);
+			luo_error("a preserved page lies where the next kernel must not be disturbed");
 			return -EBUSY;
 		}
 	}

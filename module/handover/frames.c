@@ -66,8 +66,7 @@ int luo_frames_track(u64 pfn, u64 nr)
 
 	/* The last frame of RAM is nobody's: see scratch.c. */
 	if (!luo_is_boot_ram(pfn, nr) || luo_last_frame() - pfn < nr) {
-		luo_error("memory at %#llx cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page)",
-			  pfn << PAGE_SHIFT);
+		luo_error("some of this memory cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page)");
 		return -EOPNOTSUPP;
 	}
 
@@ -118,6 +117,11 @@ void *luo_block_alloc(void)
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 
 	BUILD_BUG_ON(LUO_BLOCK_SIZE != PAGE_SIZE);
+	/* Memory that was plugged in later is above all other. */
+	if (page && !luo_is_boot_ram(page_to_pfn(page), 1)) {
+		__free_page(page);
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_DMA32);
+	}
 	if (!page)
 		return NULL;
 	if (luo_frames_track(page_to_pfn(page), 1)) {

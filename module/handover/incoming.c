@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/io.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/clock.h>
@@ -23,10 +24,9 @@
  * and they cannot be from another boot: the kernel itself followed them when
  * it reserved the ranges. Everything behind them is hostile input.
  *
- *  1. The lengths in our nodes become 0. Until then any user can read the
- *     covered memory through /sys/kernel/boot_params/setup_data. The nodes
- *     stay linked: the kernel walks the list again when that directory is read
- *     and when PCI devices are plugged.
+ *  1. The lengths in our nodes have become 0 (luo_hide_chain()). The nodes stay
+ *     linked: the kernel walks the list again when users read it, and when PCI
+ *     devices are plugged.
  *  2. The core reads the image and claims each frame that belongs to somebody,
  *     in one bitmap over the ranges; chain and holes are claimed by nobody.
  *  3. What is not claimed by then goes to the allocator. Up to RELEASE_NOW
@@ -129,9 +129,14 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 {
 	int err;
 
-	if (!have_claims)
+	if (!have_claims || !luo_is_boot_ram(pfn, nr))
 		return -ERANGE;
-	if (!luo_is_boot_ram(pfn, nr))
+	/* Is it memory for this kernel, too? Sections come and go as a whole. */
+	for (u64 p = pfn; p < pfn + nr; p += PAGES_PER_SECTION) {
+		if (!pfn_to_online_page(p))
+			return -ERANGE;
+	}
+	if (!pfn_to_online_page(pfn + nr - 1))
 		return -ERANGE;
 	err = luo_claim(&claims, pfn, nr);
 	if (!err)
@@ -139,9 +144,12 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 	return err;
 }
 
+/* What is outside the ranges is nothing that could be freed. */
 int luo_incoming_withhold(u64 pfn, u64 nr)
 {
-	return luo_claim(&claims, pfn, nr);
+	int err = have_claims ? luo_claim(&claims, pfn, nr) : -ERANGE;
+
+	return err == -ERANGE ? 0 : err;
 }
 
 void luo_incoming_release(u64 pfn, u64 nr)
@@ -199,16 +207,11 @@ struct arrival {
 	unsigned int nr;
 };
 
-/*
- * One node, copied, and made unreadable for others if it is ours. The length
- * of a range moves to a field that nobody else looks at, so that a module that
- * could not finish its work (ENOMEM) can be loaded again.
- */
+/* One node, copied; after luo_hide_chain(). */
 static int read_node(u64 pa, struct luo_setup_node *ret)
 {
-	struct luo_setup_node *node;
+	struct luo_setup_node *node = memremap(pa, sizeof(struct setup_data), MEMREMAP_WB);
 
-	node = memremap(pa, sizeof(struct setup_data), MEMREMAP_WB);
 	if (!node)
 		return -EIO;
 	memset(ret, 0, sizeof(*ret));
@@ -218,21 +221,12 @@ static int read_node(u64 pa, struct luo_setup_node *ret)
 	if (ret->type != LUO_SETUP_ROOT &&
 	    (ret->type != SETUP_INDIRECT || ret->len < sizeof(ret->range)))
 		return 0;
-
 	node = memremap(pa, sizeof(*node), MEMREMAP_WB);
 	if (!node)
 		return -EIO;
 	*ret = *node;
-	if (ret->type == LUO_SETUP_ROOT) {
-		WRITE_ONCE(node->len, 0);
-	} else if (ret->range.type == LUO_SETUP_RANGE) {
-		if (ret->range.len) {
-			WRITE_ONCE(node->range.reserved, ret->range.len >> PAGE_SHIFT);
-			WRITE_ONCE(node->range.len, 0);
-		} else {
-			ret->range.len = (u64)ret->range.reserved << PAGE_SHIFT;
-		}
-	}
+	ret->range.len = ret->type == SETUP_INDIRECT ? (u64)ret->range.reserved << PAGE_SHIFT :
+			 ret->range.len;
 	memunmap(node);
 	return 0;
 }
@@ -248,7 +242,7 @@ static void forget_chain(u64 root_pa)
 	}
 }
 
-/* 0: nothing for us. 1: found. Walks to the end in any case, for step 1. */
+/* 0: nothing for us. 1: found. */
 static int read_chain(struct arrival *a)
 {
 	u64 pa = luo_bootinfo.setup_data;
@@ -348,10 +342,10 @@ int luo_incoming_init(void)
 
 	ret = luo_core_receive(a->image, a->nonce);
 	settle_managed(ret != -ENOMEM);
-	if (ret != -ENOMEM)
+	if (!ret || ret == -EUCLEAN) {
 		forget_chain(a->root_pa);
-	if (!ret || ret == -EUCLEAN)
 		luo_when_import(phys_to_virt(a->image));
+	}
 	if (ret) {
 		pr_err("what the previous kernel left is damaged or unknown here (%d); %llu MiB stay reserved\n",
 		       ret, covered_pages >> (20 - PAGE_SHIFT));
@@ -359,11 +353,12 @@ int luo_incoming_init(void)
 		release_gaps((u64)release_now << (20 - PAGE_SHIFT), &release_from);
 		queue_work(system_unbound_wq, &release_work);
 	}
-	/* The machine goes on with what it has; the error has been told. */
-	ret = ret == -ENOMEM ? ret : 0;
 out:
+	if (ret == -ENOMEM)
+		luo_incoming_exit();
 	kfree(a);
-	return ret == -EUCLEAN ? 0 : min(ret, 0);
+	/* Otherwise the machine goes on with what it has; the error has been told. */
+	return ret == -ENOMEM ? ret : 0;
 }
 
 void luo_incoming_exit(void)

@@ -41,6 +41,14 @@ extern struct luo_bootinfo luo_bootinfo;
  */
 int luo_bootinfo_init(void);
 
+/**
+ * luo_hide_chain() - make covered memory unreadable for users
+ *
+ * Until then /sys/kernel/boot_params/setup_data shows it to anybody. The first
+ * thing to do after luo_bootinfo_init(), whatever comes of the rest.
+ */
+void luo_hide_chain(void);
+
 /* Are all these frames memory that firmware reported at boot? */
 bool luo_is_boot_ram(u64 pfn, u64 nr);
 

@@ -315,8 +315,15 @@ static int model_retrieve(struct liveupdate_file_op_args *args)
 	int m = model_incoming(args), fd;
 
 	event('R', m);
-	if (models[m].retrieve_err)
+	/* A failure leaves something behind, as a handler with half a file does. */
+	assert(args->private_data == (models[m].begun ? &models[m] : NULL));
+	if (models[m].retrieve_err) {
+		models[m].begun = true;
+		args->private_data = &models[m];
 		return models[m].retrieve_err;
+	}
+	models[m].begun = false;
+	args->private_data = NULL;
 	if (models[m].no_file)
 		return 0;
 	if (shim_fail())
@@ -344,6 +351,7 @@ static void model_finish(struct liveupdate_file_op_args *args)
 
 	event('X', m);
 	models[m].finish_status = args->retrieve_status;
+	assert(args->private_data == (models[m].begun ? &models[m] : NULL));
 	assert(!!args->file == (args->retrieve_status > 0));
 	for (b = luo_pages_first(args->pages); b; b = luo_pages_next(b)) {
 		for (i = 0; i < luo_block_nr_extents(b); i++) {

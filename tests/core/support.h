@@ -44,6 +44,7 @@ struct model {
 	int preserve_err, freeze_err, retrieve_err;
 	bool busy;			/* cannot finish */
 	bool no_file;			/* retrieve() forgets the file */
+	bool begun;			/* a failed retrieve() has left something */
 	struct file *file;		/* what retrieve() made */
 	int finish_status;		/* what finish() was told */
 	u64 pages_seen;			/* that retrieve() or finish() found */

@@ -210,7 +210,9 @@ static void test_retrieve_any_order(void **state)
 
 static void test_retrieve_errors(void **state)
 {
-	static const int again[] = { -ENOMEM, -EINTR, -EMFILE, -ENFILE, -ENOSPC };
+	static const int again[] = {
+		-ENOMEM, -EINTR, -EMFILE, -ENFILE, -ENOSPC, -EACCES, -EPERM
+	};
 	unsigned int i;
 	int a = session_create("a");
 

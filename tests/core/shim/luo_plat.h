@@ -251,6 +251,11 @@ extern struct file *shim_fds[SHIM_MAX_FDS];
 
 bool try_module_get(struct module *m);
 void module_put(struct module *m);
+
+static inline void __module_get(struct module *m)
+{
+	m->refs++;
+}
 struct file *anon_inode_getfile(const char *name, const struct file_operations *fops,
 				void *priv, int flags);
 struct file *fget(unsigned int fd);
