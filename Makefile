@@ -11,7 +11,7 @@ export O KERNELS
 
 VM := tests/vm
 BOX := $(VM)/toolbox
-SUB = $(BOX) $(MAKE) --no-print-directory O=$(O)
+SUB = $(BOX) $(MAKE) -s --no-print-directory O=$(O)
 
 # Parts that are not there (yet) in a tree are left out.
 have = $(if $(wildcard $(1)),$(2))

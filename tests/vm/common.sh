@@ -10,6 +10,10 @@
 set -eEu -o pipefail
 trap 'echo "${0##*/}: failed in line $LINENO" >&2' ERR
 
+# What a make that calls us was told (O=, -s) is not meant for kbuild and others
+# that we call in turn.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
 luo_vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 luo_top=$(cd "$luo_vm/../.." && pwd)
 luo_build=${O:-$luo_top/build}
