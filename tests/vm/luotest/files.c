@@ -25,7 +25,7 @@ static const char *const layouts[] = {
 	[HUGE_PAGES] = "huge",
 };
 
-static uint64_t number(const char *text)
+uint64_t number(const char *text)
 {
 	char *end;
 	uint64_t n = strtoull(text, &end, 0);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -76,6 +77,22 @@ static void many_fds(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
+/* Uses so much memory for a moment that others have to make room. */
+static void squeeze(uint64_t bytes)
+{
+	char *p;
+
+	if (!bytes)
+		return;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		die("mmap of %llu bytes", (unsigned long long)bytes);
+	for (uint64_t i = 0; i < bytes; i += 4096)
+		p[i] = 1;
+	munmap(p, bytes);
+}
+
 /*
  * Leaves a child behind that keeps all fds, until it is killed (its pid is in
  * /run/luotest-NAME.pid). The parent's part of the program ends here.
@@ -112,7 +129,7 @@ int cmd_hold(int argc, char **argv)
 	struct spec s;
 	int dev, session = -1, fd, rc;
 	const char *name = NULL, *first = NULL;
-	uint64_t t;
+	uint64_t t, press = 0;
 
 	many_fds();
 	errno = 0;
@@ -131,12 +148,17 @@ int cmd_hold(int argc, char **argv)
 				die("create session '%s'", name);
 			continue;
 		}
+		if (!strcmp(argv[i], "--squeeze") && i + 1 < argc) {
+			press = number(argv[++i]);
+			continue;
+		}
 		if (!strcmp(argv[i], "--file"))
 			continue;
 		if (session < 0)
 			die("a file before any --session: %s", argv[i]);
 		spec_parse(&s, argv[i]);
 		fd = spec_make(&s);
+		squeeze(press);
 		t = now_ns();
 		rc = luo_preserve_fd(session, fd, s.token);
 		took("preserve", s.token, t);
@@ -163,7 +185,7 @@ int cmd_check(int argc, char **argv)
 	int dev, session = -1, again = -1, fd, rc, bad = 0, files = 0;
 	const char *name = NULL, *hold = NULL;
 	bool finish = false;
-	uint64_t t, tokens[64], count = 0;
+	uint64_t t, press = 0, tokens[64], count = 0;
 	int fds[64];
 
 	many_fds();
@@ -192,6 +214,10 @@ int cmd_check(int argc, char **argv)
 			hold = argv[++i];
 			continue;
 		}
+		if (!strcmp(argv[i], "--squeeze") && i + 1 < argc) {
+			press = number(argv[++i]);
+			continue;
+		}
 		if (!strcmp(argv[i], "--file"))
 			continue;
 		if (session < 0)
@@ -204,6 +230,7 @@ int cmd_check(int argc, char **argv)
 		if (fd < 0)
 			die("retrieve token %llu", (unsigned long long)s.token);
 		errno = 0;
+		squeeze(press);
 		bad += spec_check(&s, fd);
 		files++;
 		if (count < 64) {

@@ -43,6 +43,7 @@ struct spec {
 	bool post_unchanged_layout;
 };
 
+uint64_t number(const char *text);	/* with K, M, G */
 void spec_parse(struct spec *s, const char *text);
 /* Makes the file; the fd that is to be preserved comes back. */
 int spec_make(const struct spec *s);
