@@ -55,7 +55,7 @@ lint:
 
 check-debug: toolbox
 	@$(VM)/debug-kernel
-	@$(VM)/run -j $(JOBS) --kernels 6.12-debug --debug $(foreach c,$(CASE),--case $(c))
+	@$(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
 
 # --- by hand ------------------------------------------------------------------
 
