@@ -67,6 +67,12 @@ static ssize_t limit_show(struct kobject *kobj, struct kobj_attribute *attr, cha
 }
 LUO_ATTR(limit);
 
+static ssize_t kept_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", luo_frames_kept() << PAGE_SHIFT);
+}
+LUO_ATTR(kept);
+
 static ssize_t reserved_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", luo_incoming_reserved());
@@ -114,6 +120,7 @@ static const struct attribute *attrs[] = {
 	&format_attr.attr,
 	&scratch_attr.attr,
 	&limit_attr.attr,
+	&kept_attr.attr,
 	&reserved_attr.attr,
 	&chain_attr.attr,
 	&image_attr.attr,

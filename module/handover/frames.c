@@ -142,6 +142,27 @@ static u64 block_phys(const void *block)
 	return virt_to_phys((void *)block);
 }
 
+/*
+ * A section with reserved pages cannot go offline, so what was online once
+ * stays so, and neighbours need not ask again.
+ */
+bool luo_is_online_ram(u64 pfn, u64 nr)
+{
+	static unsigned long hint = ULONG_MAX;
+	u64 p;
+
+	if (!luo_is_boot_ram(pfn, nr))
+		return false;
+	for (p = pfn; p < pfn + nr; p = ALIGN(p + 1, PAGES_PER_SECTION)) {
+		if (pfn_to_section_nr(p) == READ_ONCE(hint))
+			continue;
+		if (!pfn_to_online_page(p))
+			return false;
+		WRITE_ONCE(hint, pfn_to_section_nr(p));
+	}
+	return true;
+}
+
 static void *block_virt(u64 phys)
 {
 	return phys_to_virt(phys);
@@ -181,16 +202,12 @@ static bool page_is_fresh(struct page *page)
 	       !PageCompound(page) && !PageLRU(page);
 }
 
-/*
- * Boot RAM has struct pages, and cannot go offline while some of it is
- * reserved; so it need not be asked page by page whether it is online.
- */
 static bool frames_are_fresh(u64 pfn, u64 nr)
 {
 	struct page *page;
 	u64 i;
 
-	if (!luo_is_boot_ram(pfn, nr) || !pfn_to_online_page(pfn))
+	if (!luo_is_online_ram(pfn, nr))
 		return false;
 	page = pfn_to_page(pfn);
 	for (i = 0; i < nr; i++) {
@@ -200,9 +217,8 @@ static bool frames_are_fresh(u64 pfn, u64 nr)
 	return nr == 1 || page_zone(page) == page_zone(page + nr - 1);
 }
 
-u64 luo_frames_free(u64 pfn, u64 nr, bool managed)
+u64 luo_frames_free(u64 pfn, u64 nr, struct luo_managed *m)
 {
-	struct luo_managed batch = { };
 	u64 end = pfn + nr, freed = 0;
 
 	while (pfn < end) {
@@ -226,15 +242,14 @@ u64 luo_frames_free(u64 pfn, u64 nr, bool managed)
 			set_page_count(page + i, 0);
 		}
 		set_page_count(page, 1);
-		if (!managed)
-			luo_managed_add(&batch, page, 1L << order);
+		if (m)
+			luo_managed_add(m, page, 1L << order);
 		__free_pages(page, order);
 
 		pfn += 1UL << order;
 		freed += 1UL << order;
 		cond_resched();
 	}
-	luo_managed_flush(&batch);
 	return freed;
 }
 

@@ -129,14 +129,7 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 {
 	int err;
 
-	if (!have_claims || !luo_is_boot_ram(pfn, nr))
-		return -ERANGE;
-	/* Is it memory for this kernel, too? Sections come and go as a whole. */
-	for (u64 p = pfn; p < pfn + nr; p += PAGES_PER_SECTION) {
-		if (!pfn_to_online_page(p))
-			return -ERANGE;
-	}
-	if (!pfn_to_online_page(pfn + nr - 1))
+	if (!have_claims || !luo_is_online_ram(pfn, nr))
 		return -ERANGE;
 	err = luo_claim(&claims, pfn, nr);
 	if (!err)
@@ -154,7 +147,7 @@ int luo_incoming_withhold(u64 pfn, u64 nr)
 
 void luo_incoming_release(u64 pfn, u64 nr)
 {
-	luo_incoming_returned(luo_frames_free(pfn, nr, true));
+	luo_incoming_returned(luo_frames_free(pfn, nr, NULL));
 }
 
 void luo_incoming_returned(u64 nr)
@@ -176,16 +169,22 @@ u64 luo_incoming_reserved(void)
 
 static void release_gaps(u64 limit, u64 *from)
 {
+	struct luo_managed managed = { };
 	struct luo_range gap;
-	u64 done = 0;
+	u64 done = 0, freed = 0;
 
 	while (done < limit && luo_claims_next_free(&claims, *from, &gap)) {
 		u64 nr = min(gap.end - gap.start, limit - done);
 
-		luo_incoming_returned(luo_frames_free(gap.start, nr, false));
+		freed += luo_frames_free(gap.start, nr, &managed);
 		done += nr;
 		*from = gap.start + nr;
+		/* The worker may go on for long; others want to see what there is. */
+		if (managed.nr > SZ_64M >> PAGE_SHIFT)
+			luo_managed_flush(&managed);
 	}
+	luo_managed_flush(&managed);
+	luo_incoming_returned(freed);
 }
 
 static u64 release_from;

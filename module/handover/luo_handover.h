@@ -71,21 +71,11 @@ u64 luo_frames_limit(void);		/* pages */
 /* The bitmap for luo_cover(). Stable while the core is frozen. */
 const unsigned long *luo_frames_bits(u64 *ret_nbits);
 
+/* Boot RAM that this kernel uses as such. */
+bool luo_is_online_ram(u64 pfn, u64 nr);
+
 void *luo_block_alloc(void);
 void luo_block_free(void *block);
-
-/**
- * luo_frames_free() - give frames to the allocator that nobody ever had
- * @pfn: first
- * @nr:  number of them
- * @managed: they count as managed memory already
- *
- * In blocks as large as possible. Frames that are not what they must be
- * (boot RAM, online, PageReserved) stay as they are.
- *
- * Return: number of pages freed.
- */
-u64 luo_frames_free(u64 pfn, u64 nr, bool managed);
 
 /**
  * struct luo_managed - batches adjust_managed_page_count()
@@ -99,6 +89,19 @@ struct luo_managed {
 
 void luo_managed_add(struct luo_managed *m, struct page *page, long nr);
 void luo_managed_flush(struct luo_managed *m);
+
+/**
+ * luo_frames_free() - give frames to the allocator that nobody ever had
+ * @pfn: first
+ * @nr:  number of them
+ * @m:   batch to count them in; NULL if they count as managed memory already
+ *
+ * In blocks as large as possible. Frames that are not what they must be
+ * (boot RAM, online, PageReserved) stay as they are.
+ *
+ * Return: number of pages freed.
+ */
+u64 luo_frames_free(u64 pfn, u64 nr, struct luo_managed *m);
 
 /**
  * luo_frames_take() - turn claimed frames into one folio

@@ -58,6 +58,7 @@ point() {
 	else
 		result "not ok $luo_point - $2"
 	fi
+	return "$1"
 }
 
 # skip REASON DESCRIPTION: only for skips that tests/expected-skips knows.

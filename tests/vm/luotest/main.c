@@ -52,6 +52,29 @@ static int cmd_drain(int argc, char **argv)
 	return fd < 0 || tcdrain(fd);
 }
 
+/* memcpy SIZE: what the machine needs to copy so much; microseconds. */
+static int cmd_memcpy(int argc, char **argv)
+{
+	uint64_t size, t;
+	char *from, *to;
+
+	if (argc != 2)
+		return 2;
+	size = number(argv[1]);
+	from = malloc(size);
+	to = malloc(size);
+	if (!from || !to)
+		die("no memory");
+	memset(from, 1, size);
+	memset(to, 2, size);
+	t = now_ns();
+	memcpy(to, from, size);
+	/* Or it might not happen at all. */
+	__asm__ volatile("" : : "r"(to) : "memory");
+	printf("%llu\n", (unsigned long long)(now_ns() - t) / 1000);
+	return 0;
+}
+
 /* kexec [ERRNO]: reboot(2) into the loaded kernel; success when it fails with
  * that errno.
  */
@@ -165,6 +188,7 @@ static const struct {
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
+	{ "memcpy", cmd_memcpy, "SIZE: how long a copy takes" },
 	{ "drain", cmd_drain, "TTY: wait until all has gone out" },
 	{ "help", cmd_help, "this" },
 };
