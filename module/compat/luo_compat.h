@@ -15,6 +15,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/workqueue.h>
 
 /* Before 6.15 crc32c() was a module of its own, and the builtin had another name. */
 static inline u32 luo_crc32c(u32 crc, const void *p, size_t len)
@@ -41,6 +42,13 @@ static inline int luo_alloc_contig_range(unsigned long start, unsigned long end)
 	return alloc_contig_range(start, end, MIGRATE_MOVABLE, GFP_KERNEL);
 #endif
 }
+
+/* 6.17 gave the unbound workqueue another name, and later complains about the old. */
+#ifdef LUO_HAVE_SYSTEM_DFL_WQ
+#define luo_unbound_wq	system_dfl_wq
+#else
+#define luo_unbound_wq	system_unbound_wq
+#endif
 
 /* Before 6.8 the name was MAX_ORDER; before 6.4 that was one more. */
 #ifndef MAX_PAGE_ORDER
@@ -69,7 +77,8 @@ static inline struct file *luo_shmem_file_setup(const char *name, loff_t size)
  * page cache must look like, by shape of struct folio:
  *
  *  - destructor and order in the first tail page (to 6.5)
- *  - large mapcount, no destructor (6.10 and later)
+ *  - large mapcount, no destructor (6.10 and later); with ids of the address
+ *    spaces that map it (6.15), and with the order in tail pages (7.1)
  *
  * The frames are fresh: flags as at boot, mapcounts -1, nothing else set.
  * luo_folio_order_ok() says which orders shmem of this kernel can live with;
@@ -80,12 +89,18 @@ static inline bool luo_folio_order_ok(unsigned int order)
 #if defined(LUO_HAVE_COMPOUND_DTOR)
 	/* Huge pages are the only large folios that shmem knows before 6.10. */
 	return order == HPAGE_PMD_ORDER;
-#elif defined(LUO_HAVE_LARGE_MAPCOUNT) && !defined(LUO_HAVE_MM_ID)
+#elif defined(LUO_HAVE_LARGE_MAPCOUNT)
 	return order > 1 && order <= HPAGE_PMD_ORDER;
 #else
 	return false;
 #endif
 }
+
+#ifdef LUO_HAVE_COMPOUND_HEAD_ORDER
+#define luo_set_compound_head(tail, head, order)	set_compound_head(tail, head, order)
+#else
+#define luo_set_compound_head(tail, head, order)	set_compound_head(tail, head)
+#endif
 
 static inline void luo_prep_compound(struct page *head, unsigned int order)
 {
@@ -104,22 +119,33 @@ static inline void luo_prep_compound(struct page *head, unsigned int order)
 	atomic_set(compound_mapcount_ptr(head), -1);
 	atomic_set(compound_pincount_ptr(head), 0);
 	INIT_LIST_HEAD(page_deferred_list(head));
-#elif defined(LUO_HAVE_LARGE_MAPCOUNT) && !defined(LUO_HAVE_MM_ID)
+#elif defined(LUO_HAVE_LARGE_MAPCOUNT)
 	struct folio *folio = (struct folio *)head;
 	unsigned long i, nr = 1UL << order;
 
 	__SetPageHead(head);
 	for (i = 1; i < nr; i++) {
 		head[i].mapping = TAIL_MAPPING;
-		set_compound_head(&head[i], head);
+		luo_set_compound_head(&head[i], head, order);
 		set_page_private(&head[i], 0);
 	}
 	folio->_flags_1 = (folio->_flags_1 & ~0xffUL) | order;
+#ifdef LUO_HAVE_FOLIO_NR_PAGES
 	folio->_folio_nr_pages = nr;
+#elif defined(NR_PAGES_IN_LARGE_FOLIO)
+	folio->_nr_pages = nr;
+#endif
 	atomic_set(&folio->_large_mapcount, -1);
 	atomic_set(&folio->_entire_mapcount, -1);
-	atomic_set(&folio->_nr_pages_mapped, 0);
 	atomic_set(&folio->_pincount, 0);
+#if !defined(LUO_HAVE_MM_ID) || defined(CONFIG_PAGE_MAPCOUNT)
+	atomic_set(&folio->_nr_pages_mapped, 0);
+#endif
+#if defined(LUO_HAVE_MM_ID) && defined(CONFIG_MM_ID)
+	folio->_mm_ids = 0;
+	folio->_mm_id_mapcount[0] = -1;
+	folio->_mm_id_mapcount[1] = -1;
+#endif
 	INIT_LIST_HEAD(&folio->_deferred_list);
 	folio_set_large_rmappable(folio);
 #else

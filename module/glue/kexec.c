@@ -693,7 +693,7 @@ int luo_kexec_init(void)
 {
 	if (!luo_incoming_any())
 		return install();
-	queue_work(system_unbound_wq, &install_work);
+	queue_work(luo_unbound_wq, &install_work);
 	return 0;
 }
 

@@ -224,7 +224,8 @@ static int walk_next(struct walk *w, struct folio **ret)
 				return 0;
 		}
 		folio = w->batch[w->next++];
-		if (folio_test_hwpoison(folio) || folio_test_has_hwpoisoned(folio)) {
+		if (folio_test_hwpoison(folio) ||
+		    (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))) {
 			folio_put(folio);
 			luo_error("a page of the file is damaged (memory failure): punch it out of the file first");
 			return -EHWPOISON;

@@ -350,7 +350,7 @@ int luo_incoming_init(void)
 		       ret, covered_pages >> (20 - PAGE_SHIFT));
 	} else {
 		release_gaps((u64)release_now << (20 - PAGE_SHIFT), &release_from);
-		queue_work(system_unbound_wq, &release_work);
+		queue_work(luo_unbound_wq, &release_work);
 	}
 out:
 	if (ret == -ENOMEM)

@@ -164,7 +164,7 @@ int luo_scratch_init(void)
 	want_high = ALIGN(high, SZ_8M) >> PAGE_SHIFT;
 
 	take_last_page();
-	queue_work(system_unbound_wq, &scratch_work);
+	queue_work(luo_unbound_wq, &scratch_work);
 	return 0;
 }
 
