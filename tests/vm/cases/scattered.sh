@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: 64 MiB in more than 10,000 pieces
 # chain: A B
-# chain: A A
 # memory: 768M
 
 stage1() {
