@@ -55,7 +55,7 @@ lint:
 
 check-debug: toolbox
 	@$(VM)/debug-kernel
-	@$(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
+	@O=$(O)/debug $(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
 
 # --- by hand ------------------------------------------------------------------
 
