@@ -8,6 +8,7 @@
 #include <linux/io.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -27,12 +28,21 @@
  * 6.1 and a panic later. So what is kept is covered by at most LUO_MAX_RANGES
  * ranges, and the gaps in them are given back by the module in the new kernel.
  *
+ * Kernels to 6.12 also mark each range in their memory map, which takes up to
+ * two entries. The map has 128, and three more for each possible NUMA node:
+ * plenty in any distribution kernel, but one built without NUMA drops what does
+ * not fit, and with it memory. That is what max_ranges= is for.
+ *
  * No range contains
  *  - scratch, where the next kernel lies;
  *  - the last frame of RAM (see scratch.c);
  * and what this kernel itself never managed (holes) is avoided where there is
  * a choice, and is otherwise listed in the image as not to be freed.
  */
+static unsigned int max_ranges = LUO_MAX_RANGES;
+module_param(max_ranges, uint, 0444);
+MODULE_PARM_DESC(max_ranges, "Ranges in the reservation chain, 4 to 90; 50 for next kernels without CONFIG_NUMA [90]");
+
 static struct luo_setup_node *nodes;
 static u64 chain_nonce;
 
@@ -304,7 +314,8 @@ static int cover(u64 need, u64 need_low)
 	nr = refresh_holes(bits, nbits);
 	if (nr)
 		return nr;
-	nr = luo_cover(bits, nbits, walls, nr_walls, live_holes, nr_live, ranges, LUO_MAX_RANGES);
+	nr = luo_cover(bits, nbits, walls, nr_walls, live_holes, nr_live, ranges,
+		       clamp(max_ranges, 4U, (unsigned int)LUO_MAX_RANGES));
 	if (nr < 0)
 		return nr;
 
