@@ -66,6 +66,7 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce)
 	luo_generation = 0;
 	luo_reason[0] = '\0';
 
+	luo_flbs_init();
 	err = luo_files_init();
 	if (err)
 		return err;
@@ -89,6 +90,7 @@ void luo_core_exit(void)
 	luo_image_exit();
 	luo_sessions_exit();
 	luo_files_exit();
+	luo_flbs_exit();
 }
 
 int luo_core_freeze(struct luo_root_ser **ret_root)

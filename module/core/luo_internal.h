@@ -10,9 +10,15 @@
  *                       likes and would stop the reboot for as long.
  *   luo_session.lock    files of one session; handlers' callbacks run under it
  *   luo_sessions_lock   lists and names of sessions, room for their records
- *   luo_handlers_sem    list of file handlers; can_preserve() runs under it
+ *   luo_handlers_sem    file handlers and FLBs that are registered;
+ *                       can_preserve() and preserve() of an FLB run under it
+ *   luo_flb_out.lock    an FLB and its outgoing side; its preserve() and
+ *                       unpreserve() run under it
+ *   luo_flb_in.lock     an FLB that came; its retrieve() runs under it
+ *   luo_flb_records_lock  room for the records of FLBs
  *
- * luo_session.lock and luo_sessions_lock are never held together. The hash
+ * luo_session.lock and luo_sessions_lock are never held together. Handlers and
+ * others may ask for FLBs with any of the locks above these held. The hash
  * tables lock for themselves, inside of all these.
  */
 #ifndef LUO_INTERNAL_H
@@ -134,6 +140,32 @@ void luo_files_drop(struct luo_session *session);
 
 int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,
 		     const struct luo_pages *pages, bool damaged);
+
+bool luo_error_is_final(int err);
+
+/* Under luo_handlers_sem. */
+extern struct rw_semaphore luo_handlers_sem;
+bool luo_handler_registered(const struct liveupdate_file_handler *fh);
+
+/* ----------------------------------------- state that files share (luo_flb.c) */
+
+void luo_flbs_init(void);
+void luo_flbs_exit(void);
+void luo_flbs_drop_incoming(void);
+
+void luo_flbs_unregister(struct liveupdate_file_handler *fh);
+
+int luo_flbs_preserve(struct liveupdate_file_handler *fh, u64 *ret_flbs);
+void luo_flbs_unpreserve(u64 flbs);
+int luo_flbs_freeze(struct luo_root_ser *root);
+u64 luo_flbs_pack(u64 flbs);
+void luo_flbs_thaw(void);
+
+bool luo_flb_receive(const struct luo_flb_ser *ser);
+void luo_flbs_receive_lost(void);
+bool luo_flbs_receive_file(u64 *flbs);
+bool luo_flbs_receive_end(void);
+void luo_flbs_finish(u64 flbs);
 
 /* --------------------------------------------------------- the whole (luo_core.c) */
 
