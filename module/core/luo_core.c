@@ -27,6 +27,8 @@
 struct luo_stats luo_stats;
 u64 luo_generation;
 DECLARE_RWSEM(luo_freeze_sem);
+bool luo_frozen;	/* for those who do not wait */
+const struct luo_kexec_ops *luo_kexec;
 
 static DEFINE_SPINLOCK(luo_reason_lock);
 static char luo_reason[256];
@@ -65,6 +67,7 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce)
 	luo_nonce = nonce;
 	luo_generation = 0;
 	luo_reason[0] = '\0';
+	luo_kexec = NULL;
 
 	luo_flbs_init();
 	err = luo_files_init();
@@ -83,6 +86,11 @@ err_sessions:
 err_files:
 	luo_files_exit();
 	return err;
+}
+
+void luo_core_set_kexec(const struct luo_kexec_ops *ops)
+{
+	luo_kexec = ops;
 }
 
 void luo_core_exit(void)
@@ -108,6 +116,8 @@ int luo_core_freeze(struct luo_root_ser **ret_root)
 	err = luo_image_write(ret_root);
 	if (err)
 		up_write(&luo_freeze_sem);
+	else
+		WRITE_ONCE(luo_frozen, true);
 	return err;
 }
 
@@ -115,6 +125,7 @@ void luo_core_thaw(void)
 {
 	luo_sessions_unfreeze();
 	luo_image_thaw();
+	WRITE_ONCE(luo_frozen, false);
 	up_write(&luo_freeze_sem);
 }
 

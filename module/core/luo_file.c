@@ -84,6 +84,7 @@ struct luo_file {
 };
 
 static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
+static_assert(LIVEUPDATE_COMPATIBLE_LENGTH == LIVEUPDATE_HNDL_COMPAT_LENGTH);
 static_assert(sizeof(struct luo_file_key) == sizeof(void *) + sizeof(u64));
 
 static LIST_HEAD(luo_handlers);
@@ -282,8 +283,10 @@ static void luo_file_free(struct luo_file *file)
 
 static void luo_file_count_pages(struct luo_file *file, u64 pages)
 {
-	atomic64_add(pages - file->counted,
-		     &luo_stats.pages[file->key.session->incoming]);
+	struct luo_session *session = file->key.session;
+
+	atomic64_add(pages - file->counted, &luo_stats.pages[session->incoming]);
+	session->nr_pages += pages - file->counted;
 	file->counted = pages;
 }
 
@@ -406,6 +409,23 @@ static void luo_file_unpreserve(struct luo_file *file)
 	luo_flbs_unpreserve(file->flbs);
 	luo_file_free(file);
 	luo_records_resize(&session->records, session->nr_files);
+}
+
+/**
+ * luo_file_unpreserve_token() - one file leaves an outgoing session
+ * @session: the session, locked
+ * @token:   of the file
+ *
+ * Return: 0; -ENOENT when there is none.
+ */
+int luo_file_unpreserve_token(struct luo_session *session, u64 token)
+{
+	struct luo_file *file = luo_file_find(session, token);
+
+	if (!file)
+		return -ENOENT;
+	luo_file_unpreserve(file);
+	return 0;
 }
 
 /* In reverse, so that a file may rely on those that were preserved before it. */
@@ -712,6 +732,58 @@ int luo_files_finish(struct luo_session *session)
 		cond_resched();
 	}
 	return 0;
+}
+
+static u32 luo_file_state(const struct luo_file *file)
+{
+	bool known = true;
+
+	if (!file->key.session->incoming)
+		return LIVEUPDATE_FILE_PRESERVED;
+	if (file->status)
+		return file->status > 0 ? LIVEUPDATE_FILE_RETRIEVED : LIVEUPDATE_FILE_FAILED;
+
+	if (!file->handler) {
+		down_read(&luo_handlers_sem);
+		known = luo_handler_find(file->compatible);
+		up_read(&luo_handlers_sem);
+	}
+	return known ? LIVEUPDATE_FILE_WAITING : LIVEUPDATE_FILE_UNKNOWN;
+}
+
+/**
+ * luo_files_list() - what is in a session
+ * @session: the session, locked
+ * @first:   so many files are left out
+ * @info:    the others
+ * @room:    in @info
+ *
+ * Return: number of records written.
+ */
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room)
+{
+	struct luo_file *file;
+	u64 i = 0;
+	u32 nr = 0;
+
+	list_for_each_entry(file, &session->files, list) {
+		if (nr == room)
+			break;
+		if (i++ < first)
+			continue;
+		info[nr] = (struct liveupdate_file_info){
+			.token = file->key.token,
+			.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
+			.state = luo_file_state(file),
+			.error = file->status < 0 ? -file->status : 0,
+		};
+		strscpy_pad((char *)info[nr].compatible, session->incoming ?
+			    file->compatible : file->handler->compatible,
+			    sizeof(info[nr].compatible));
+		nr++;
+	}
+	return nr;
 }
 
 /* The session is forgotten, and what it holds stays reserved. */

@@ -17,8 +17,7 @@
  *   luo_flb_in.lock     an FLB that came; its retrieve() runs under it
  *   luo_flb_records_lock  room for the records of FLBs
  *
- * luo_session.lock and luo_sessions_lock are never held together. Handlers and
- * others may ask for FLBs with any of the locks above these held. The hash
+ * Handlers and others may ask for FLBs with any of the locks above these held. The hash
  * tables lock for themselves, inside of all these.
  */
 #ifndef LUO_INTERNAL_H
@@ -88,12 +87,17 @@ struct luo_reader;
  * @list:       in luo_sessions, when published
  * @incoming:   came from the previous kernel
  * @named:      can be found by name
- * @claimed:    an incoming session with a file descriptor
+ * @claimed:    has a struct file
+ * @pinned:     holds the module: an incoming session always, an outgoing one
+ *              when no struct file does
  * @err:        -EIO: its record or list of files is damaged
  * @generation: of the update that first carried it; outgoing: not yet known
- * @lock:       protects all that follows
+ * @lock:       protects all that follows, and @incoming together with
+ *              luo_sessions_lock
+ * @flags:      LIVEUPDATE_SESSION_*, as the user has set them
  * @files:      in order of preservation
  * @nr_files:   in @files
+ * @nr_pages:   4 KiB pages in their extents
  * @records:    room for them in the image
  */
 struct luo_session {
@@ -103,22 +107,30 @@ struct luo_session {
 	bool incoming;
 	bool named;
 	bool claimed;
+	bool pinned;
 	int err;
 	u64 generation;
 
 	struct mutex lock;
+	u32 flags;
 	struct list_head files;
 	u64 nr_files;
+	u64 nr_pages;
 	struct luo_records records;
 };
+
+#define LUO_SESSION_FLAGS	LIVEUPDATE_SESSION_KEEP_ON_CLOSE
 
 int luo_sessions_init(void);
 void luo_sessions_exit(void);
 
-int luo_session_create(const u8 *name, struct file **ret_file);
-int luo_session_claim(const u8 *name, struct file **ret_file);
+int luo_session_create(const u8 *name, u64 generation, struct file **ret_file);
+int luo_session_claim(const u8 *name, u64 generation, struct file **ret_file);
+int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file);
 void luo_session_publish(struct file *file);
 void luo_session_abort(struct file *file);
+int luo_session_give_up(const u8 *name, u64 generation);
+int luo_session_recycle(struct luo_session *session);
 
 struct luo_session *luo_session_receive(const struct luo_session_ser *ser);
 int luo_sessions_freeze(struct luo_root_ser *root);
@@ -132,7 +144,10 @@ void luo_files_exit(void);
 
 int luo_file_preserve(struct luo_session *session, u64 token, int fd);
 int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file);
+int luo_file_unpreserve_token(struct luo_session *session, u64 token);
 void luo_files_unpreserve(struct luo_session *session);
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room);
 int luo_files_finish(struct luo_session *session);
 int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
 void luo_files_unfreeze(struct luo_session *session);
@@ -182,6 +197,8 @@ struct luo_stats {
 };
 
 extern struct luo_stats luo_stats;
+extern bool luo_frozen;
+extern const struct luo_kexec_ops *luo_kexec;	/* NULL: none yet */
 extern u64 luo_generation;	/* of this kernel; changed by luo_core_receive() only */
 extern struct rw_semaphore luo_freeze_sem;
 

@@ -685,22 +685,27 @@ static void install_worker(struct work_struct *work)
 }
 static DECLARE_WORK(install_work, install_worker);
 
+int luo_kexec_ready(void)
+{
+	flush_work(&install_work);
+	return install_err;
+}
+
+static const struct luo_kexec_ops kexec_ops = {
+	.ready = luo_kexec_ready,
+};
+
 /*
  * Hooks take a while (a second under emulation). After a live update nobody
  * waits for that, nor would it help anybody if the module did not load.
  */
 int luo_kexec_init(void)
 {
+	luo_core_set_kexec(&kexec_ops);
 	if (!luo_incoming_any())
 		return install();
 	queue_work(system_unbound_wq, &install_work);
 	return 0;
-}
-
-int luo_kexec_ready(void)
-{
-	flush_work(&install_work);
-	return install_err;
 }
 
 void luo_kexec_exit(void)

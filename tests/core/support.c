@@ -649,6 +649,18 @@ int session_finish(int fd)
 	return fd_ioctl(fd, LIVEUPDATE_SESSION_FINISH, &arg);
 }
 
+int session_set_flags(int fd, u32 flags)
+{
+	struct liveupdate_session_set_flags arg = { .size = sizeof(arg), .flags = flags };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_SET_FLAGS, &arg);
+}
+
+int session_reopen(const char *name)
+{
+	return session_open(LIVEUPDATE_IOCTL_REOPEN_SESSION, name);
+}
+
 /* --------------------------------------------------------------- a reboot */
 
 u64 kexec_away(void)

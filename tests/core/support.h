@@ -98,6 +98,8 @@ int session_preserve(int fd, u64 token, int file);
 int session_preserve_model(int fd, u64 token, int model);
 int session_retrieve_fd(int fd, u64 token);
 int session_finish(int fd);
+int session_set_flags(int fd, u32 flags);
+int session_reopen(const char *name);
 
 /* Freezes and keeps the image, ends this kernel; the image lies in the arena. */
 u64 kexec_away(void);

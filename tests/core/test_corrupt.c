@@ -372,6 +372,7 @@ static void test_foreign(void **state)
 /* Carry-over may bring two of one name: the newest answers. */
 static void test_same_name_other_generation(void **state)
 {
+	struct liveupdate_ioctl_retrieve_generation arg = { .size = sizeof(arg) };
 	int older, fd;
 
 	for (older = 0; older < 2; older++) {
@@ -387,6 +388,15 @@ static void test_same_name_other_generation(void **state)
 			assert_true(session_retrieve_fd(fd, 102) >= 0);
 		else
 			assert_int_equal(session_retrieve_fd(fd, 102), -ENOENT);
+		/* The other one by its generation only. */
+		strcpy((char *)arg.name, "alpha");
+		arg.generation = 8;
+		assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg), -EINVAL);
+		arg.generation = 7;
+		assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg), 0);
+		assert_int_equal(session_retrieve_fd(arg.fd, 102) >= 0, !older);
+		assert_int_equal(session_set_flags(arg.fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE), 0);
+		fd_close(arg.fd);
 		fd_close(fd);
 		assert_int_equal(session_retrieve("alpha"), -ENOENT);
 		assert_int_equal(counts().sessions_in, 1);
@@ -396,6 +406,25 @@ static void test_same_name_other_generation(void **state)
 		image_end(true);
 		image = sample;
 	}
+}
+
+/* It can be dropped, so that it is not counted for ever; its memory cannot. */
+static void test_drop_damaged(void **state)
+{
+	struct liveupdate_ioctl_drop_session arg = { .size = sizeof(arg), .name = "alpha" };
+	unsigned long before;
+
+	session(0)->flags = 1ULL << 63;
+	image_seal(&image);
+	assert_int_equal(image_receive(&image), -EUCLEAN);
+	assert_int_equal(session_retrieve("alpha"), -EIO);
+	before = arena_count(FRAME_RELEASED);
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg), 0);
+	assert_int_equal(arena_count(FRAME_RELEASED), before);
+	assert_int_equal(session_retrieve("alpha"), -ENOENT);
+	assert_int_equal(counts().sessions_in, 1);
+	assert_int_equal(counts().pages_in, models[3].runs);
+	image_end(true);
 }
 
 /* Anything, anywhere, with the checksums of a writer who means it. */
@@ -448,7 +477,7 @@ int main(void)
 #define T(x) cmocka_unit_test_setup_teardown(x, init, done)
 	const struct CMUnitTest tests[] = {
 		T(test_resealed), T(test_damaged_file_keeps_memory), T(test_foreign),
-		T(test_same_name_other_generation), T(test_random), T(test_bit_flips),
+		T(test_same_name_other_generation), T(test_drop_damaged), T(test_random), T(test_bit_flips),
 	};
 
 	return cmocka_run_group_tests_name("corrupt", tests, NULL, NULL);
