@@ -129,6 +129,30 @@ void luo_core_thaw(void)
 	up_write(&luo_freeze_sem);
 }
 
+/* Somebody else's freeze may come between ours and the look at it: as good. */
+int luo_rehearse(struct luo_outcome *ret)
+{
+	struct luo_root_ser *root;
+	int err, killed;
+
+	if (luo_kexec) {
+		err = luo_kexec->rehearse();
+	} else {
+		err = luo_core_freeze(&root);
+		if (!err) {
+			luo_core_seal_root();
+			luo_core_thaw();
+		}
+	}
+
+	killed = down_read_killable(&luo_freeze_sem);
+	if (killed)
+		return killed;
+	*ret = luo_outcome;
+	up_read(&luo_freeze_sem);
+	return err;
+}
+
 void luo_core_counts(struct luo_counts *ret)
 {
 	*ret = (struct luo_counts){

@@ -314,11 +314,16 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce);
 
 /**
  * struct luo_kexec_ops - who jumps, as the core sees it
- * @ready: waits until what is preserved from now on will be noticed by a
- *         kexec. 0, or why it will not.
+ * @ready:    waits until what is preserved from now on will be noticed by a
+ *            kexec. 0, or why it will not.
+ * @rehearse: what a kexec does from luo_core_freeze() to the jump, and then
+ *            luo_core_thaw(). Returns what reboot(2) would; -EALREADY when a
+ *            kexec is under way, which it must exclude. Whatever else it finds,
+ *            it comes behind luo_core_freeze().
  */
 struct luo_kexec_ops {
 	int (*ready)(void);
+	int (*rehearse)(void);
 };
 
 /* As soon as it is there. */

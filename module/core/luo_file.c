@@ -511,14 +511,17 @@ int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser)
 			goto err_unfreeze;
 		}
 		luo_file_serialize(file, file_ser);
+		luo_flbs_count(luo_flbs_pack(file->flbs), 1);
 	}
 	ser->files = cpu_to_le64(luo_records_end(&session->records));
 	ser->nr_files = cpu_to_le64(session->nr_files);
 	return 0;
 
 err_unfreeze:
-	list_for_each_entry_continue_reverse(file, &session->files, list)
+	list_for_each_entry_continue_reverse(file, &session->files, list) {
+		luo_flbs_count(luo_flbs_pack(file->flbs), -1);
 		luo_file_unfreeze(file);
+	}
 	luo_records_thaw(&session->records);
 	return err;
 }

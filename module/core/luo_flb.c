@@ -31,6 +31,8 @@
  *  - retrieve() fails: errors of the data stick, all others may be tried again.
  *  - the count in the image is not the number of files that were found: the
  *    missing ones might need it, so it is never finished.
+ *  - the session of its last file is left behind by the freeze: it is in the
+ *    image with no files, and ENODATA to whoever asks.
  *  - nobody knows it when its last file goes: a line in the log, and what its
  *    number stands for stays reserved.
  *
@@ -447,44 +449,41 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_put_outgoing);
 /* ------------------------------------------------------------------ freeze */
 
 /**
- * luo_flbs_freeze() - write down all that have files
- * @root: gets the list
+ * luo_flbs_begin() - find out which ones have files
  *
- * Before the files, whose records refer to it. Called with luo_freeze_sem held
- * for writing, so files neither come nor go.
+ * Before the files are written down, whose records refer to the list. Called
+ * with luo_freeze_sem held for writing, so files neither come nor go.
  *
  * Return: 0; -ENOSPC can only be a bug.
  */
-int luo_flbs_freeze(struct luo_root_ser *root)
+int luo_flbs_begin(void)
 {
 	struct luo_flb_ser *ser;
 	unsigned int i;
-	u64 nr = 0;
+	int err = 0;
 
 	luo_flbs_frozen = 0;
 	luo_records_begin(&luo_flb_records);
-	for (i = 0; i < LUO_FLBS_MAX; i++) {
+	for (i = 0; i < LUO_FLBS_MAX && !err; i++) {
 		struct luo_flb_out *out = &luo_flbs_out[i];
 
 		mutex_lock(&out->lock);
 		if (out->files) {
 			ser = luo_records_add(&luo_flb_records);
 			if (WARN_ON_ONCE(!ser)) {
-				mutex_unlock(&out->lock);
-				luo_records_thaw(&luo_flb_records);
-				return -ENOSPC;
+				err = -ENOSPC;
+			} else {
+				strscpy(ser->compatible, out->flb->compatible,
+					sizeof(ser->compatible));
+				ser->data = cpu_to_le64(out->data);
+				luo_flbs_frozen |= BIT_ULL(i);
 			}
-			strscpy(ser->compatible, out->flb->compatible, sizeof(ser->compatible));
-			ser->data = cpu_to_le64(out->data);
-			ser->count = cpu_to_le64(out->files);
-			luo_flbs_frozen |= BIT_ULL(i);
-			nr++;
 		}
 		mutex_unlock(&out->lock);
 	}
-	root->flbs = cpu_to_le64(luo_records_end(&luo_flb_records));
-	root->nr_flbs = cpu_to_le64(nr);
-	return 0;
+	if (err)
+		luo_records_thaw(&luo_flb_records);
+	return err;
 }
 
 /* A set of places in our table as a set of places in the image. */
@@ -499,6 +498,33 @@ u64 luo_flbs_pack(u64 flbs)
 		nr += luo_flbs_frozen >> i & 1;
 	}
 	return set;
+}
+
+/* The list is one block. */
+static struct luo_flb_ser *luo_flbs_ser(void)
+{
+	return (struct luo_flb_ser *)((struct luo_block_ser *)luo_flb_records.head + 1);
+}
+
+/* @n files more in the image depend on these. */
+void luo_flbs_count(u64 packed, int n)
+{
+	struct luo_flb_ser *ser;
+
+	for (ser = packed ? luo_flbs_ser() : NULL; packed; packed >>= 1, ser++)
+		if (packed & 1)
+			ser->count = cpu_to_le64(le64_to_cpu(ser->count) + n);
+}
+
+/* All files have been counted. */
+void luo_flbs_end(struct luo_root_ser *root)
+{
+	u64 flbs = luo_flbs_frozen, nr = 0;
+
+	for (; flbs; flbs &= flbs - 1)
+		nr++;
+	root->flbs = cpu_to_le64(luo_records_end(&luo_flb_records));
+	root->nr_flbs = cpu_to_le64(nr);
 }
 
 void luo_flbs_thaw(void)
@@ -527,7 +553,7 @@ static struct luo_flb_in *luo_flb_in(const char *compatible)
 bool luo_flb_receive(const struct luo_flb_ser *ser)
 {
 	size_t len = strnlen(ser->compatible, sizeof(ser->compatible));
-	bool sound = len && len < sizeof(ser->compatible) && ser->count;
+	bool sound = len && len < sizeof(ser->compatible);
 	struct luo_flb_in *in = &luo_flbs_in[luo_nr_flbs_in];
 
 	in->data = le64_to_cpu(ser->data);

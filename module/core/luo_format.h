@@ -149,7 +149,7 @@ struct luo_file_ser {
  * struct luo_flb_ser - state that files share
  * @compatible: FLB that can restore it, NUL-terminated and NUL-padded
  * @data:       its own number
- * @count:      files in the image that depend on it
+ * @count:      files in the image that depend on it; may be 0
  */
 struct luo_flb_ser {
 	char compatible[LUO_COMPAT_SER];

@@ -158,7 +158,7 @@ int luo_image_write(struct luo_root_ser **ret_root)
 	strscpy_pad(root->release, init_utsname()->release, sizeof(root->release));
 
 	luo_records_begin(&luo_holes);
-	err = luo_flbs_freeze(root);
+	err = luo_flbs_begin();
 	if (err)
 		return err;
 	err = luo_sessions_freeze(root);
@@ -166,6 +166,7 @@ int luo_image_write(struct luo_root_ser **ret_root)
 		luo_flbs_thaw();
 		return err;
 	}
+	luo_flbs_end(root);
 
 	*ret_root = root;
 	return 0;

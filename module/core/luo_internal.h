@@ -76,6 +76,25 @@ void luo_image_exit(void);
 int luo_image_write(struct luo_root_ser **ret_root);
 void luo_image_thaw(void);
 
+/**
+ * struct luo_outcome - how the last freeze went
+ * @session:  first session that could not be frozen, or empty
+ * @err:      what it said
+ * @sessions: in the image
+ * @files:    of these
+ * @pages:    of these
+ * @dropped:  sessions that are not in it
+ */
+struct luo_outcome {
+	char session[LIVEUPDATE_SESSION_NAME_LENGTH];
+	int err;
+	u64 sessions, files, pages, dropped;
+};
+
+/* Written and read with luo_freeze_sem held. */
+extern struct luo_outcome luo_outcome;
+int luo_rehearse(struct luo_outcome *ret);
+
 struct luo_reader;
 
 /* ------------------------------------------------- sessions (luo_session.c) */
@@ -98,6 +117,7 @@ struct luo_reader;
  * @files:      in order of preservation
  * @nr_files:   in @files
  * @nr_pages:   4 KiB pages in their extents
+ * @frozen:     its files are
  * @records:    room for them in the image
  */
 struct luo_session {
@@ -116,10 +136,12 @@ struct luo_session {
 	struct list_head files;
 	u64 nr_files;
 	u64 nr_pages;
+	bool frozen;
 	struct luo_records records;
 };
 
-#define LUO_SESSION_FLAGS	LIVEUPDATE_SESSION_KEEP_ON_CLOSE
+#define LUO_SESSION_FLAGS \
+	(LIVEUPDATE_SESSION_KEEP_ON_CLOSE | LIVEUPDATE_SESSION_DROP_ON_FAILURE)
 
 int luo_sessions_init(void);
 void luo_sessions_exit(void);
@@ -172,8 +194,10 @@ void luo_flbs_unregister(struct liveupdate_file_handler *fh);
 
 int luo_flbs_preserve(struct liveupdate_file_handler *fh, u64 *ret_flbs);
 void luo_flbs_unpreserve(u64 flbs);
-int luo_flbs_freeze(struct luo_root_ser *root);
+int luo_flbs_begin(void);
 u64 luo_flbs_pack(u64 flbs);
+void luo_flbs_count(u64 packed, int n);
+void luo_flbs_end(struct luo_root_ser *root);
 void luo_flbs_thaw(void);
 
 bool luo_flb_receive(const struct luo_flb_ser *ser);

@@ -32,6 +32,7 @@ union luo_arg {
 	struct liveupdate_ioctl_reopen_session reopen;
 	struct liveupdate_ioctl_retrieve_generation retrieve_generation;
 	struct liveupdate_ioctl_drop_session drop;
+	struct liveupdate_ioctl_rehearse rehearse;
 	struct liveupdate_session_unpreserve_fd unpreserve_fd;
 	struct liveupdate_session_set_flags set_flags;
 	struct liveupdate_session_get_state session_state;
@@ -333,6 +334,40 @@ static int luo_call_drop_session(struct luo_call *call)
 	return err;
 }
 
+static int luo_call_rehearse(struct luo_call *call)
+{
+	struct liveupdate_ioctl_rehearse *arg = &call->arg->rehearse;
+	struct luo_outcome outcome;
+	u32 size = arg->size;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+
+	err = luo_kexec ? luo_kexec->ready() : 0;
+	if (err)
+		return err;
+	err = luo_rehearse(&outcome);
+	if (err == -EALREADY)
+		return -EBUSY;
+	if (err == -EINTR)
+		return err;
+
+	*arg = (struct liveupdate_ioctl_rehearse){
+		.size = size,
+		.error = -err,
+		.session_error = -outcome.err,
+	};
+	memcpy(arg->session, outcome.session, sizeof(arg->session));
+	if (!err) {
+		arg->sessions = outcome.sessions;
+		arg->files = outcome.files;
+		arg->bytes = outcome.pages * LUO_BLOCK_SIZE;
+		arg->dropped = outcome.dropped;
+	}
+	return luo_respond(call);
+}
+
 static int luo_call_unpreserve_fd(struct luo_call *call)
 {
 	struct liveupdate_session_unpreserve_fd *arg = &call->arg->unpreserve_fd;
@@ -484,6 +519,9 @@ static const struct luo_command luo_device_ext_commands[] = {
 	LUO_COMMAND(LIVEUPDATE_IOCTL_DROP_SESSION, LIVEUPDATE_CMD_EXT_BASE,
 		    struct liveupdate_ioctl_drop_session, name,
 		    LUO_ANY, luo_call_drop_session),
+	LUO_COMMAND(LIVEUPDATE_IOCTL_REHEARSE, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_rehearse, session,
+		    LUO_ANY, luo_call_rehearse),
 };
 
 static const struct luo_command luo_session_ext_commands[] = {

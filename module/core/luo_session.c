@@ -58,6 +58,8 @@ static struct luo_records luo_session_records = {
 };
 static u64 luo_nr_outgoing;
 
+struct luo_outcome luo_outcome;
+
 static void luo_session_drop(struct luo_session *session);
 static void luo_session_unclaim(struct luo_session *session);
 
@@ -530,12 +532,19 @@ out_unlock:
 
 /* -------------------------------------------------------------------- freeze */
 
+/* Not in the image, and not frozen: lost if the machine jumps. */
+static bool luo_session_may_stay(const struct luo_session *session)
+{
+	return session->flags & LIVEUPDATE_SESSION_DROP_ON_FAILURE;
+}
+
 static int luo_session_freeze(struct luo_session *session, struct luo_session_ser *ser)
 {
 	int err;
 
 	mutex_lock(&session->lock);
 	err = luo_files_freeze(session, ser);
+	session->frozen = !err;
 	mutex_unlock(&session->lock);
 	return err;
 }
@@ -543,7 +552,9 @@ static int luo_session_freeze(struct luo_session *session, struct luo_session_se
 static void luo_session_unfreeze(struct luo_session *session)
 {
 	mutex_lock(&session->lock);
-	luo_files_unfreeze(session);
+	if (session->frozen)
+		luo_files_unfreeze(session);
+	session->frozen = false;
 	mutex_unlock(&session->lock);
 }
 
@@ -552,33 +563,53 @@ static void luo_session_unfreeze(struct luo_session *session)
  * @root: gets the list of sessions, and how much is in it
  *
  * Called with luo_freeze_sem held for writing, which keeps the list as it is.
+ * A session that cannot be frozen is left out if its user wants it so.
  *
  * Return: 0, or the error of the first handler that said no; then nothing is
  * frozen.
  */
 int luo_sessions_freeze(struct luo_root_ser *root)
 {
-	struct luo_session_ser *ser;
+	struct luo_session_ser ser, *room;
 	struct luo_session *session;
-	u64 nr = 0;
 	int err;
 
+	luo_outcome = (struct luo_outcome){};
 	luo_records_begin(&luo_session_records);
 	list_for_each_entry(session, &luo_sessions[0], list) {
-		/* Room was made when the session was created. */
-		ser = luo_records_add(&luo_session_records);
-		err = WARN_ON_ONCE(!ser) ? -ENOSPC : luo_session_freeze(session, ser);
+		ser = (struct luo_session_ser){ .generation = root->generation };
+		memcpy(ser.name, session->name, sizeof(ser.name));
+		err = luo_session_freeze(session, &ser);
+		if (err && !luo_outcome.err) {
+			memcpy(luo_outcome.session, session->name,
+			       sizeof(luo_outcome.session));
+			luo_outcome.err = err;
+		}
+		if (err && luo_session_may_stay(session)) {
+			pr_warn("session '%s' cannot be frozen (error %d) and stays behind\n",
+				session->name, err);
+			luo_outcome.dropped++;
+			continue;
+		}
 		if (err)
 			goto err_unfreeze;
 
-		memcpy(ser->name, session->name, sizeof(ser->name));
-		ser->generation = root->generation;
-		nr++;
+		/* Room was made when the session was created. */
+		room = luo_records_add(&luo_session_records);
+		if (WARN_ON_ONCE(!room)) {
+			luo_session_unfreeze(session);
+			err = -ENOSPC;
+			goto err_unfreeze;
+		}
+		*room = ser;
+		luo_outcome.sessions++;
+		luo_outcome.files += session->nr_files;
+		luo_outcome.pages += session->nr_pages;
 	}
 	root->sessions = cpu_to_le64(luo_records_end(&luo_session_records));
-	root->nr_sessions = cpu_to_le64(nr);
-	root->nr_files = cpu_to_le64(atomic64_read(&luo_stats.files[0]));
-	root->nr_pages = cpu_to_le64(atomic64_read(&luo_stats.pages[0]));
+	root->nr_sessions = cpu_to_le64(luo_outcome.sessions);
+	root->nr_files = cpu_to_le64(luo_outcome.files);
+	root->nr_pages = cpu_to_le64(luo_outcome.pages);
 	return 0;
 
 err_unfreeze:

@@ -44,7 +44,8 @@
  * An image of ours refers to the page of the chain: it holds a reference to
  * the module.
  *
- * Locks: images_lock protects the list and the state; nothing is taken inside.
+ * Locks: images_lock protects the list and the state; inside of it a rehearsal
+ * freezes, and nobody takes it who holds a lock of the core.
  * The kernel's own kexec lock serialises loading.
  */
 struct image {
@@ -514,6 +515,33 @@ static void thaw(void)
 	luo_core_thaw();
 }
 
+/* Everything but the jump. Nothing is loaded and nobody jumps meanwhile. */
+static int rehearse(void)
+{
+	const struct image *img = NULL;
+	enum luo_armed what;
+	int err = -EALREADY;
+
+	mutex_lock(&images_lock);
+	if (frozen)
+		goto out_unlock;
+	what = armed(&img);
+	if (what == LUO_ARMED_OURS)
+		err = freeze(img->need, img->need_low);
+	else
+		err = freeze(0, 0);
+	if (err)
+		goto out_unlock;
+	thaw();
+	if (what == LUO_ARMED_FOREIGN && something_to_lose()) {
+		luo_error("the loaded kernel image cannot carry what is preserved: load it again with kexec -s, or luoctl load");
+		err = -EBUSY;
+	}
+out_unlock:
+	mutex_unlock(&images_lock);
+	return err;
+}
+
 static int live_update(void)
 {
 	const struct image *img = NULL;
@@ -693,6 +721,7 @@ int luo_kexec_ready(void)
 
 static const struct luo_kexec_ops kexec_ops = {
 	.ready = luo_kexec_ready,
+	.rehearse = rehearse,
 };
 
 /*

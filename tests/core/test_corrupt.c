@@ -236,7 +236,7 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
 	C(flb_endless, -EUCLEAN, FLB0, memset(flb(0)->compatible, 'x', 48))	\
 	C(flb_empty, -EUCLEAN, FLB0, memset(flb(0)->compatible, 0, 48))	\
 	C(flb_twice, -EUCLEAN, ONLY_SUM, strcpy(flb(1)->compatible, "state-0"))	\
-	C(flb_without_files, -EUCLEAN, FLB0, flb(0)->count = 0)		\
+	C(flb_without_files, -EUCLEAN, ONLY_SUM, flb(0)->count = 0)		\
 	C(flb_more_files, -EUCLEAN, ONLY_SUM, flb(0)->count++)		\
 	C(flb_fewer_files, -EUCLEAN, ONLY_SUM, flb(0)->count--)		\
 	C(flb_huge, -EUCLEAN, ONLY_SUM, flb(0)->count = U64_MAX)	\

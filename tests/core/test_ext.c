@@ -89,12 +89,12 @@ static u32 list(int fd, u64 first, u32 room, u64 total)
 static void test_reserved(void **state)
 {
 	int a = session_create("a"), in, i;
-	struct { u32 size, reserved; u8 rest[88]; } arg;
+	struct { u32 size, reserved; u8 rest[120]; } arg;
 
 	assert_int_equal(kexec_do(), 0);
 	in = session_retrieve("a");
 	a = session_create("out");
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		memset(&arg, 0, sizeof(arg));
 		arg.reserved = 1;
 		arg.size = 16;
@@ -110,8 +110,11 @@ static void test_reserved(void **state)
 		arg.size = 80;
 		if (i == 3)
 			assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg), -EINVAL);
+		arg.size = 112;
+		if (i == 4)
+			assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), -EINVAL);
 	}
-	for (i = 1; i < 32; i++)
+	for (i = 2; i < 32; i++)
 		assert_int_equal(session_set_flags(a, 1U << i | KEEP), -EINVAL);
 	assert_int_equal(session_state(a).flags, 0);
 	assert_int_equal(session_set_flags(a, KEEP), 0);
@@ -360,7 +363,26 @@ static int ready(void)
 	return ready_err;
 }
 
-static const struct luo_kexec_ops kexec_ops = { .ready = ready };
+static int chain_err, chain_calls;
+
+/* The keeper of memory looks at what has been frozen. */
+static int rehearse(void)
+{
+	struct luo_root_ser *root;
+	int err;
+
+	chain_calls++;
+	if (chain_err == -EALREADY)
+		return chain_err;
+	err = luo_core_freeze(&root);
+	if (err)
+		return err;
+	luo_core_seal_root();
+	luo_core_thaw();
+	return chain_err;
+}
+
+static const struct luo_kexec_ops kexec_ops = { .ready = ready, .rehearse = rehearse };
 
 static void test_recycle(void **state)
 {
@@ -494,6 +516,144 @@ static void test_generation(void **state)
 	assert_true(fd >= 0);
 }
 
+static struct liveupdate_ioctl_rehearse dry_run(void)
+{
+	struct liveupdate_ioctl_rehearse arg = { .size = sizeof(arg) };
+
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), 0);
+	assert_int_equal(arg.size, sizeof(arg));
+	return arg;
+}
+
+/* Two sessions: a has files 0 and 1, b has 2; a freeze goes in this order. */
+static void two_sessions(int *a, int *b)
+{
+	*a = session_create("a");
+	*b = session_create("b");
+	models[0].runs = 4;
+	models[2].runs = 2;
+	assert_int_equal(session_preserve_model(*a, 0, 0), 0);
+	assert_int_equal(session_preserve_model(*a, 1, 1), 0);
+	assert_int_equal(session_preserve_model(*b, 0, 2), 0);
+	events[0] = '\0';
+}
+
+static void test_rehearse(void **state)
+{
+	struct liveupdate_ioctl_rehearse r, arg = { .size = sizeof(arg) };
+	int a, b;
+
+	two_sessions(&a, &b);
+	r = dry_run();
+	assert_int_equal(r.error, 0);
+	assert_int_equal(r.session_error, 0);
+	assert_int_equal(r.session[0], 0);
+	assert_int_equal(r.sessions, 2);
+	assert_int_equal(r.files, 3);
+	assert_int_equal(r.bytes, 6 * 4096);
+	assert_int_equal(r.dropped, 0);
+	assert_events("F0 F1 F2 u2 u1 u0 ");
+
+	models[1].freeze_err = -ENOTRECOVERABLE;
+	r = dry_run();
+	assert_int_equal(r.error, ENOTRECOVERABLE);
+	assert_int_equal(r.session_error, ENOTRECOVERABLE);
+	assert_string_equal((char *)r.session, "a");
+	assert_int_equal(r.sessions, 0);
+	assert_events("F0 F1 u0 ");
+	models[1].freeze_err = 0;
+
+	/* The machine is not able to, the sessions are. */
+	luo_core_set_kexec(&kexec_ops);
+	chain_err = -ENOSPC;
+	r = dry_run();
+	assert_int_equal(r.error, ENOSPC);
+	assert_int_equal(r.session_error, 0);
+	assert_int_equal(r.session[0], 0);
+	chain_err = -EBUSY;
+	assert_int_equal(dry_run().error, EBUSY);
+	chain_err = 0;
+	assert_int_equal(dry_run().sessions, 2);
+	assert_int_equal(chain_calls, 3);
+
+	/* Somebody else is at it; no hooks; killed; nobody to tell. */
+	chain_err = -EALREADY;
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), -EBUSY);
+	chain_err = 0;
+	ready_err = -ENODEV;
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), -ENODEV);
+	ready_err = 0;
+	shim_killed = true;
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), -EINTR);
+	shim_killed = false;
+	events[0] = '\0';
+	shim_user_deny(&arg, sizeof(arg), false, true);
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg), -EFAULT);
+	shim_user_deny(NULL, 0, false, false);
+	assert_events("F0 F1 F2 u2 u1 u0 ");
+
+	/* It was only a rehearsal. */
+	assert_int_equal(session_preserve_model(b, 1, 3), 0);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(counts().files_in, 4);
+}
+
+static void test_drop_on_failure(void **state)
+{
+	struct liveupdate_ioctl_rehearse r;
+	int a, b, c;
+
+	assert_int_equal(flb_register(0), 0);
+	two_sessions(&a, &b);
+	liveupdate_unregister_flb(&model_handler, &model_flbs[0].flb);
+	assert_int_equal(flb_register(1), 0);
+	c = session_create("c");
+	models[5].runs = 1;
+	assert_int_equal(session_preserve_model(c, 0, 4), 0);
+	assert_int_equal(session_preserve_model(c, 1, 5), 0);
+	assert_int_equal(session_set_flags(c, LIVEUPDATE_SESSION_DROP_ON_FAILURE), 0);
+	assert_int_equal(session_set_flags(a, LIVEUPDATE_SESSION_DROP_ON_FAILURE), 0);
+	models[1].freeze_err = -EIO;
+	models[5].freeze_err = -EAGAIN;
+	events[0] = '\0';
+
+	r = dry_run();
+	assert_int_equal(r.error, 0);
+	assert_int_equal(r.session_error, EIO);
+	assert_string_equal((char *)r.session, "a");
+	assert_int_equal(r.sessions, 1);
+	assert_int_equal(r.files, 1);
+	assert_int_equal(r.bytes, 2 * 4096);
+	assert_int_equal(r.dropped, 2);
+	/* Each is frozen and unfrozen once, and what is left behind not again. */
+	assert_events("F0 F1 u0 F2 F4 F5 u4 u2 ");
+
+	/* One of the others says no all the same. */
+	models[2].freeze_err = -EPERM;
+	r = dry_run();
+	assert_int_equal(r.error, EPERM);
+	assert_string_equal((char *)r.session, "a");
+	assert_events("F0 F1 u0 F2 ");
+	models[2].freeze_err = 0;
+
+	/* For good: b arrives, and the image is sound without the others. */
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(counts().sessions_in, 1);
+	assert_int_equal(counts().files_in, 1);
+	assert_int_equal(session_retrieve("a"), -ENOENT);
+	assert_int_equal(session_retrieve("c"), -ENOENT);
+	assert_int_equal(arena_state(ARENA_DATA), FRAME_FREE);
+	/* Of what the files share, file 2 needs 0, and nobody 1. */
+	assert_int_equal(flb_register(0), 0);
+	assert_int_equal(flb_get_incoming(1), -ENODATA);
+	assert_int_equal(flb_get_incoming(0), 0);
+	liveupdate_flb_put_incoming(&model_flbs[0].flb);
+	b = session_retrieve("b");
+	events[0] = '\0';
+	assert_int_equal(session_finish(b), 0);
+	assert_events("C2 X2 x0 ");
+}
+
 int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
@@ -501,6 +661,7 @@ int main(void)
 		T(test_reserved), T(test_unpreserve), T(test_keep_incoming),
 		T(test_keep_finished), T(test_keep_outgoing), T(test_states), T(test_list),
 		T(test_recycle), T(test_drop), T(test_direction_changes), T(test_generation),
+		T(test_rehearse), T(test_drop_on_failure),
 	};
 
 	return cmocka_run_group_tests_name("ext", tests, NULL, NULL);

@@ -21,6 +21,7 @@ static const struct {
 	{ LIVEUPDATE_IOCTL_REOPEN_SESSION, 72, { 0, -EINVAL, -EINVAL } },
 	{ LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, 80, { 0, -EINVAL, -EINVAL } },
 	{ LIVEUPDATE_IOCTL_DROP_SESSION, 80, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_IOCTL_REHEARSE, 112, { 0, -EINVAL, -EINVAL } },
 	{ LIVEUPDATE_SESSION_UNPRESERVE_FD, 16, { -EINVAL, 0, -EINVAL } },
 	{ LIVEUPDATE_SESSION_SET_FLAGS, 8, { -EINVAL, 0, 0 } },
 	{ LIVEUPDATE_SESSION_GET_STATE, 40, { -EINVAL, 0, 0 } },
@@ -219,7 +220,7 @@ static void test_order_of_checks(void **state)
 	for (w = DEVICE; w <= INCOMING; w++) {
 		for (nr = 0; nr < 256; nr++) {
 			bool known = w == DEVICE ?
-				nr < 2 || (nr >= 0x80 && nr < 0x84) :
+				nr < 2 || (nr >= 0x80 && nr < 0x85) :
 				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc5);
 
 			/* 2. Size unreadable, even for a foreign command. */

@@ -25,6 +25,7 @@ enum {
 	LIVEUPDATE_CMD_REOPEN_SESSION = 0x81,
 	LIVEUPDATE_CMD_RETRIEVE_GENERATION = 0x82,
 	LIVEUPDATE_CMD_DROP_SESSION = 0x83,
+	LIVEUPDATE_CMD_REHEARSE = 0x84,
 
 	/* on a session */
 	LIVEUPDATE_CMD_SESSION_EXT_BASE = 0xc0,
@@ -143,6 +144,44 @@ struct liveupdate_ioctl_drop_session {
 	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_DROP_SESSION)
 
 /**
+ * struct liveupdate_ioctl_rehearse - LIVEUPDATE_IOCTL_REHEARSE
+ * @size:          sizeof(struct liveupdate_ioctl_rehearse)
+ * @reserved:      Must be zero.
+ * @error:         Output: 0 if a live update would go through now, else why
+ *                 not, as a positive errno
+ * @session_error: Output: the error that @session gave
+ * @sessions:      Output, if @error is 0: sessions that would be handed over
+ * @files:         Output, if @error is 0: their files
+ * @bytes:         Output, if @error is 0: memory of these
+ * @dropped:       Output, if @error is 0: sessions that would be left behind,
+ *                 see LIVEUPDATE_SESSION_DROP_ON_FAILURE
+ * @session:       Output: the first session that could not be frozen; empty if
+ *                 all could, and then @error is not a session's
+ *
+ * Does everything that a live update does before the machine jumps, and undoes
+ * it: sessions are frozen, the handover image is written, and it is looked
+ * whether the next kernel has enough memory to start. For that a kernel has to
+ * be loaded; without one the rest is done. Other commands wait meanwhile.
+ *
+ * Errors: EINVAL when @reserved is not zero; EBUSY while a live update is under
+ * way; ENODEV and others when none is possible on this machine.
+ */
+struct liveupdate_ioctl_rehearse {
+	__u32 size;
+	__u32 reserved;
+	__u32 error;
+	__u32 session_error;
+	__aligned_u64 sessions;
+	__aligned_u64 files;
+	__aligned_u64 bytes;
+	__aligned_u64 dropped;
+	__u8 session[LIVEUPDATE_SESSION_NAME_LENGTH];
+};
+
+#define LIVEUPDATE_IOCTL_REHEARSE \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_REHEARSE)
+
+/**
  * struct liveupdate_session_unpreserve_fd - LIVEUPDATE_SESSION_UNPRESERVE_FD
  * @size:     sizeof(struct liveupdate_session_unpreserve_fd)
  * @reserved: Must be zero.
@@ -173,6 +212,13 @@ struct liveupdate_session_unpreserve_fd {
  * The flag is the holder's: whoever gets the session next has it cleared.
  */
 #define LIVEUPDATE_SESSION_KEEP_ON_CLOSE	(1U << 0)
+
+/*
+ * When a file of the session cannot be frozen, the session is left behind, and
+ * lost with this kernel; the update goes on. Without it the update is refused
+ * and everything goes on in this kernel.
+ */
+#define LIVEUPDATE_SESSION_DROP_ON_FAILURE	(1U << 1)
 
 /**
  * struct liveupdate_session_set_flags - LIVEUPDATE_SESSION_SET_FLAGS
