@@ -173,7 +173,10 @@ static struct luo_flb_out *luo_flb_free_place(void)
 	return found;
 }
 
-/* Is the name another's? Called with luo_handlers_sem held. */
+/*
+ * Who has this name? One that is unregistered has it for as long as files need
+ * it, since the image can hold it once. Called with luo_handlers_sem held.
+ */
 static struct liveupdate_flb *luo_flb_find(const char *compatible)
 {
 	struct liveupdate_flb *found = NULL;
@@ -183,7 +186,7 @@ static struct liveupdate_flb *luo_flb_find(const char *compatible)
 		struct luo_flb_out *out = &luo_flbs_out[i];
 
 		mutex_lock(&out->lock);
-		if (out->flb && out->handlers && !strcmp(out->flb->compatible, compatible))
+		if (out->flb && !strcmp(out->flb->compatible, compatible))
 			found = out->flb;
 		mutex_unlock(&out->lock);
 	}

@@ -654,6 +654,27 @@ static void test_drop_on_failure(void **state)
 	assert_events("C2 X2 x0 ");
 }
 
+/* A killed task gets nothing, and nothing has happened. */
+static void test_killed(void **state)
+{
+	struct liveupdate_session_get_state get = { .size = sizeof(get) };
+	int a = session_create("a"), out;
+
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	out = session_create("out");
+	assert_int_equal(session_preserve_model(out, 0, 0), 0);
+	shim_killed = true;
+	assert_int_equal(unpreserve(out, 0), -EINTR);
+	assert_int_equal(session_set_flags(out, KEEP), -EINTR);
+	assert_int_equal(fd_ioctl(out, LIVEUPDATE_SESSION_GET_STATE, &get), -EINTR);
+	assert_int_equal(recycle(a), -EINTR);
+	shim_killed = false;
+	assert_int_equal(counts().files_out, 1);
+	assert_int_equal(session_state(out).flags, 0);
+	assert_int_equal(session_state(a).direction, LIVEUPDATE_SESSION_INCOMING);
+}
+
 int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
@@ -661,7 +682,7 @@ int main(void)
 		T(test_reserved), T(test_unpreserve), T(test_keep_incoming),
 		T(test_keep_finished), T(test_keep_outgoing), T(test_states), T(test_list),
 		T(test_recycle), T(test_drop), T(test_direction_changes), T(test_generation),
-		T(test_rehearse), T(test_drop_on_failure),
+		T(test_rehearse), T(test_drop_on_failure), T(test_killed),
 	};
 
 	return cmocka_run_group_tests_name("ext", tests, NULL, NULL);

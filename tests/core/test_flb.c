@@ -206,11 +206,47 @@ static void test_owner_goes(void **state)
 	assert_int_equal(going_module.refs, 1);
 	assert_int_equal(session_finish(session_retrieve("a")), 0);
 	assert_int_equal(going_module.refs, 0);
+
+	/* Gone when it would have to clean up. */
+	assert_int_equal(flb_register(0), 0);
+	a = session_create("b");
+	assert_int_equal(session_preserve_model(a, 0, 0), 0);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(flb_register(0), 0);
+	going_module.going = true;
+	events[0] = '\0';
+	assert_int_equal(session_finish(session_retrieve("b")), 0);
+	assert_events("C0 X0 ");
+	assert_int_equal(flb_get_incoming(0), -ENODATA);
+	going_module.going = false;
+	liveupdate_unregister_flb(&model_handler, &model_flbs[0].flb);
+}
+
+/* No room for a record although it was made: a bug, and a refusal. */
+static void test_no_room(void **state)
+{
+	struct luo_root_ser *root;
+	int a = session_create("a"), i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(flb_register(i), 0);
+		assert_int_equal(session_preserve_model(a, i, i), 0);
+	}
+	luo_flbs_exit();
+	events[0] = '\0';
+	assert_int_equal(luo_core_freeze(&root), -ENOSPC);
+	assert_events("");
+	assert_int_equal(shim_warnings, 1);
+	shim_warnings = 0;
+	assert_int_equal(session_preserve_model(a, 2, 2), 0);
+	assert_int_equal(luo_core_freeze(&root), 0);
+	luo_core_thaw();
 }
 
 /* Unregistered while in use: what is preserved stays, what comes is without. */
 static void test_unregister_in_use(void **state)
 {
+	struct liveupdate_flb same = { .ops = model_flbs[0].flb.ops, .compatible = "state-0" };
 	int a = session_create("a");
 
 	assert_int_equal(session_preserve_model(a, 9, 9), 0);
@@ -219,7 +255,8 @@ static void test_unregister_in_use(void **state)
 	flb_unregister(0);
 	assert_int_equal(session_preserve_model(a, 1, 1), 0);
 	assert_events("P9 p0 P0 P1 ");
-	/* The place is its own until then. */
+	/* Place and name are its own until then. */
+	assert_int_equal(liveupdate_register_flb(&model_handler, &same), -EEXIST);
 	assert_int_equal(flb_register(1), 0);
 	assert_int_equal(flb_get_outgoing(0), 0);
 	put_outgoing(0);
@@ -497,7 +534,7 @@ int main(void)
 		T(test_registration), T(test_first_and_last), T(test_preserve_fails),
 		T(test_owner_goes), T(test_unregister_in_use), T(test_shared_by_handlers),
 		T(test_counted_from_arrival), T(test_retrieve_errors), T(test_generations),
-		T(test_freeze), cmocka_unit_test(test_sweep),
+		T(test_freeze), T(test_no_room), cmocka_unit_test(test_sweep),
 	};
 
 	return cmocka_run_group_tests_name("flb", tests, NULL, NULL);
