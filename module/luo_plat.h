@@ -46,6 +46,7 @@
 #include <asm/byteorder.h>
 
 #include "../include/linux/liveupdate.h"
+#include "../include/uapi/linux/liveupdate_ext.h"
 #include "compat/luo_compat.h"
 
 #endif /* LUO_PLAT_H */

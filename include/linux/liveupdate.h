@@ -14,11 +14,13 @@
 
 struct file;
 struct liveupdate_file_handler;
+struct liveupdate_flb;
 struct luo_pages;
 struct module;
 
 /* Including the terminating NUL. */
 #define LIVEUPDATE_HNDL_COMPAT_LENGTH	48
+#define LIVEUPDATE_FLB_COMPAT_LENGTH	48
 
 /**
  * struct liveupdate_file_op_args - what every callback of a file handler gets
@@ -93,10 +95,76 @@ struct liveupdate_file_handler {
 
 	/* private: */
 	struct list_head list;
-	struct list_head flb_list;
+	u64 flbs;
 };
+
+/* As in-tree; code that asks runs on kernels that may have it switched off. */
+static inline bool liveupdate_enabled(void)
+{
+	return true;
+}
 
 int liveupdate_register_file_handler(struct liveupdate_file_handler *fh);
 void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh);
+
+/**
+ * struct liveupdate_flb_op_args - what every callback of an FLB gets
+ * @flb:  the FLB itself
+ * @data: number that goes to the next kernel; preserve() sets it
+ * @obj:  the live object; preserve() and retrieve() set it
+ */
+struct liveupdate_flb_op_args {
+	struct liveupdate_flb *flb;
+	u64 data;
+	void *obj;
+};
+
+/**
+ * struct liveupdate_flb_ops - callbacks of an FLB, all required
+ * @preserve:   the first file that depends on it is about to be preserved. A
+ *              negative errno goes to the caller of PRESERVE_FD.
+ * @unpreserve: undo preserve(): the last such file is preserved no more
+ * @retrieve:   somebody in the next kernel wants the object. -EIO, -EINVAL,
+ *              -EBADMSG, -EUCLEAN and -EOPNOTSUPP speak of the data and are
+ *              final; after any other error it may be called again.
+ * @finish:     the last file is finished, and nobody refers to the object. If
+ *              nobody ever has, retrieve() is called just before.
+ * @owner:      module that is pinned from preserve() to unpreserve(), and from
+ *              retrieve() to finish()
+ *
+ * Called in process context; may sleep. Callbacks must not register anything,
+ * nor ask for their own FLB.
+ */
+struct liveupdate_flb_ops {
+	int (*preserve)(struct liveupdate_flb_op_args *argp);
+	void (*unpreserve)(struct liveupdate_flb_op_args *argp);
+	int (*retrieve)(struct liveupdate_flb_op_args *argp);
+	void (*finish)(struct liveupdate_flb_op_args *argp);
+	struct module *owner;
+};
+
+/**
+ * struct liveupdate_flb - global state bound to the life of files
+ * @ops:        its callbacks
+ * @compatible: name and version of its data, the same in both kernels
+ *
+ * Preserved with the first file of any handler that it is registered with, and
+ * given up with the last.
+ */
+struct liveupdate_flb {
+	const struct liveupdate_flb_ops *ops;
+	const char compatible[LIVEUPDATE_FLB_COMPAT_LENGTH];
+
+	/* private: */
+	unsigned int place;
+};
+
+int liveupdate_register_flb(struct liveupdate_file_handler *fh, struct liveupdate_flb *flb);
+void liveupdate_unregister_flb(struct liveupdate_file_handler *fh, struct liveupdate_flb *flb);
+
+int liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp);
+void liveupdate_flb_put_incoming(struct liveupdate_flb *flb);
+int liveupdate_flb_get_outgoing(struct liveupdate_flb *flb, void **objp);
+void liveupdate_flb_put_outgoing(struct liveupdate_flb *flb);
 
 #endif /* _LINUX_LIVEUPDATE_H */

@@ -27,6 +27,8 @@
 struct luo_stats luo_stats;
 u64 luo_generation;
 DECLARE_RWSEM(luo_freeze_sem);
+bool luo_frozen;	/* for those who do not wait */
+const struct luo_kexec_ops *luo_kexec;
 
 static DEFINE_SPINLOCK(luo_reason_lock);
 static char luo_reason[256];
@@ -65,7 +67,9 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce)
 	luo_nonce = nonce;
 	luo_generation = 0;
 	luo_reason[0] = '\0';
+	luo_kexec = NULL;
 
+	luo_flbs_init();
 	err = luo_files_init();
 	if (err)
 		return err;
@@ -84,11 +88,17 @@ err_files:
 	return err;
 }
 
+void luo_core_set_kexec(const struct luo_kexec_ops *ops)
+{
+	luo_kexec = ops;
+}
+
 void luo_core_exit(void)
 {
 	luo_image_exit();
 	luo_sessions_exit();
 	luo_files_exit();
+	luo_flbs_exit();
 }
 
 int luo_core_freeze(struct luo_root_ser **ret_root)
@@ -106,6 +116,8 @@ int luo_core_freeze(struct luo_root_ser **ret_root)
 	err = luo_image_write(ret_root);
 	if (err)
 		up_write(&luo_freeze_sem);
+	else
+		WRITE_ONCE(luo_frozen, true);
 	return err;
 }
 
@@ -113,7 +125,32 @@ void luo_core_thaw(void)
 {
 	luo_sessions_unfreeze();
 	luo_image_thaw();
+	WRITE_ONCE(luo_frozen, false);
 	up_write(&luo_freeze_sem);
+}
+
+/* Somebody else's freeze may come between ours and the look at it: as good. */
+int luo_rehearse(struct luo_outcome *ret)
+{
+	struct luo_root_ser *root;
+	int err, killed;
+
+	if (luo_kexec) {
+		err = luo_kexec->rehearse();
+	} else {
+		err = luo_core_freeze(&root);
+		if (!err) {
+			luo_core_seal_root();
+			luo_core_thaw();
+		}
+	}
+
+	killed = down_read_killable(&luo_freeze_sem);
+	if (killed)
+		return killed;
+	*ret = luo_outcome;
+	up_read(&luo_freeze_sem);
+	return err;
 }
 
 void luo_core_counts(struct luo_counts *ret)

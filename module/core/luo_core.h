@@ -313,6 +313,23 @@ bool luo_claims_next_free(const struct luo_claims *c, u64 pfn, struct luo_range 
 int luo_core_init(const struct luo_mem_ops *mem, u64 nonce);
 
 /**
+ * struct luo_kexec_ops - who jumps, as the core sees it
+ * @ready:    waits until what is preserved from now on will be noticed by a
+ *            kexec. 0, or why it will not.
+ * @rehearse: what a kexec does from luo_core_freeze() to the jump, and then
+ *            luo_core_thaw(). Returns what reboot(2) would; -EALREADY when a
+ *            kexec is under way, which it must exclude. Whatever else it finds,
+ *            it comes behind luo_core_freeze().
+ */
+struct luo_kexec_ops {
+	int (*ready)(void);
+	int (*rehearse)(void);
+};
+
+/* As soon as it is there. */
+void luo_core_set_kexec(const struct luo_kexec_ops *ops);
+
+/**
  * luo_core_exit() - after everything else
  *
  * Incoming sessions that are still there are forgotten, and their memory

@@ -31,10 +31,8 @@
  * keeps what is found of its own files; on the way to it a lookup passes files
  * of other sessions, so all are freed by RCU.
  *
- * FLB (state that lives as long as any file of a handler) will hang on
- * @flb_list of the handler; it counts its users where files come and go here:
- * luo_file_preserve(), luo_file_unpreserve(), luo_file_receive(),
- * luo_file_finish().
+ * FLBs (luo_flb.c, state that lives as long as any file of a handler) count
+ * their users where files come and go here.
  */
 #include "luo_internal.h"
 
@@ -58,6 +56,7 @@ struct luo_file_key {
  * @has_token:  false for a damaged file whose token is another's
  * @has_id:     see @id_node
  * @damaged:    does not check out
+ * @flbs:       set of FLBs that count it
  * @pages:      what the handler keeps in the image
  * @counted:    pages of it that are in luo_stats
  * @rcu:        to free it by
@@ -77,6 +76,7 @@ struct luo_file {
 	bool has_token;
 	bool has_id;
 	bool damaged;
+	u64 flbs;
 	struct luo_pages pages;
 	u64 counted;
 	struct rcu_head rcu;
@@ -84,10 +84,11 @@ struct luo_file {
 };
 
 static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
+static_assert(LIVEUPDATE_COMPATIBLE_LENGTH == LIVEUPDATE_HNDL_COMPAT_LENGTH);
 static_assert(sizeof(struct luo_file_key) == sizeof(void *) + sizeof(u64));
 
 static LIST_HEAD(luo_handlers);
-static DECLARE_RWSEM(luo_handlers_sem);
+DECLARE_RWSEM(luo_handlers_sem);
 
 static struct rhashtable luo_tokens;
 static const struct rhashtable_params luo_tokens_params = {
@@ -117,6 +118,16 @@ static struct liveupdate_file_handler *luo_handler_find(const char *compatible)
 	return NULL;
 }
 
+bool luo_handler_registered(const struct liveupdate_file_handler *fh)
+{
+	struct liveupdate_file_handler *other;
+
+	list_for_each_entry(other, &luo_handlers, list)
+		if (other == fh)
+			return true;
+	return false;
+}
+
 /**
  * liveupdate_register_file_handler() - a kind of file can be preserved
  * @fh: the handler; it belongs to the core until it is unregistered
@@ -138,7 +149,7 @@ int liveupdate_register_file_handler(struct liveupdate_file_handler *fh)
 	if (luo_handler_find(fh->compatible)) {
 		err = -EEXIST;
 	} else {
-		INIT_LIST_HEAD(&fh->flb_list);
+		fh->flbs = 0;
 		list_add_tail(&fh->list, &luo_handlers);
 	}
 	up_write(&luo_handlers_sem);
@@ -151,12 +162,13 @@ EXPORT_SYMBOL_GPL(liveupdate_register_file_handler);
  * @fh: a registered handler
  *
  * Its module is pinned while there are files of it, so at the exit of the
- * module there are none.
+ * module there are none. FLBs that are registered with it are so no more.
  */
 void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh)
 {
 	down_write(&luo_handlers_sem);
 	list_del_init(&fh->list);
+	luo_flbs_unregister(fh);
 	up_write(&luo_handlers_sem);
 }
 EXPORT_SYMBOL_GPL(liveupdate_unregister_file_handler);
@@ -271,8 +283,10 @@ static void luo_file_free(struct luo_file *file)
 
 static void luo_file_count_pages(struct luo_file *file, u64 pages)
 {
-	atomic64_add(pages - file->counted,
-		     &luo_stats.pages[file->key.session->incoming]);
+	struct luo_session *session = file->key.session;
+
+	atomic64_add(pages - file->counted, &luo_stats.pages[session->incoming]);
+	session->nr_pages += pages - file->counted;
 	file->counted = pages;
 }
 
@@ -359,6 +373,11 @@ int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 	if (err)
 		goto err_free;
 
+	/* The handler may want to ask for them. */
+	err = luo_flbs_preserve(file->handler, &file->flbs);
+	if (err)
+		goto err_free;
+
 	args = luo_file_args(file);
 	err = file->handler->ops->preserve(&args);
 	if (err)
@@ -371,6 +390,7 @@ int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 
 err_pages:
 	luo_pages_destroy(&file->pages);
+	luo_flbs_unpreserve(file->flbs);
 err_free:
 	luo_file_free(file);
 err_resize:
@@ -386,8 +406,26 @@ static void luo_file_unpreserve(struct luo_file *file)
 	file->handler->ops->unpreserve(&args);
 	luo_file_withdraw(file);
 	luo_pages_destroy(&file->pages);
+	luo_flbs_unpreserve(file->flbs);
 	luo_file_free(file);
 	luo_records_resize(&session->records, session->nr_files);
+}
+
+/**
+ * luo_file_unpreserve_token() - one file leaves an outgoing session
+ * @session: the session, locked
+ * @token:   of the file
+ *
+ * Return: 0; -ENOENT when there is none.
+ */
+int luo_file_unpreserve_token(struct luo_session *session, u64 token)
+{
+	struct luo_file *file = luo_file_find(session, token);
+
+	if (!file)
+		return -ENOENT;
+	luo_file_unpreserve(file);
+	return 0;
 }
 
 /* In reverse, so that a file may rely on those that were preserved before it. */
@@ -442,6 +480,7 @@ static void luo_file_serialize(const struct luo_file *file, struct luo_file_ser 
 	ser->pages = cpu_to_le64(pages->head ? luo_mem->block_phys(pages->head) : 0);
 	ser->nr_pages = cpu_to_le64(pages->nr_pages);
 	ser->nr_blocks = cpu_to_le64(pages->nr_blocks);
+	ser->flbs = cpu_to_le64(luo_flbs_pack(file->flbs));
 }
 
 /**
@@ -472,14 +511,17 @@ int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser)
 			goto err_unfreeze;
 		}
 		luo_file_serialize(file, file_ser);
+		luo_flbs_count(luo_flbs_pack(file->flbs), 1);
 	}
 	ser->files = cpu_to_le64(luo_records_end(&session->records));
 	ser->nr_files = cpu_to_le64(session->nr_files);
 	return 0;
 
 err_unfreeze:
-	list_for_each_entry_continue_reverse(file, &session->files, list)
+	list_for_each_entry_continue_reverse(file, &session->files, list) {
+		luo_flbs_count(luo_flbs_pack(file->flbs), -1);
 		luo_file_unfreeze(file);
+	}
 	luo_records_thaw(&session->records);
 	return err;
 }
@@ -509,6 +551,7 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 {
 	struct luo_file *file = luo_file_alloc(session, le64_to_cpu(ser->token));
 	size_t len = strnlen(ser->compatible, sizeof(ser->compatible));
+	bool lonely = false;
 	int err;
 
 	if (!file)
@@ -524,6 +567,10 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 
 	memcpy(file->compatible, ser->compatible, sizeof(file->compatible) - 1);
 	file->data = le64_to_cpu(ser->data);
+	/* Its handler will notice if it needs one that is lost. */
+	file->flbs = le64_to_cpu(ser->flbs);
+	if (!luo_flbs_receive_file(&file->flbs))
+		lonely = true;
 	if (damaged) {
 		file->damaged = true;
 		file->status = -EIO;
@@ -533,14 +580,14 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 		file->pages = *pages;
 	}
 	luo_file_publish(file);
-	return damaged ? -EUCLEAN : 0;
+	return damaged || lonely ? -EUCLEAN : 0;
 }
 
 /*
  * Errors of the data, which the next try will meet again. All others may be the
  * caller's own: no memory in its cgroup, a signal, a security module.
  */
-static bool luo_error_is_final(int err)
+bool luo_error_is_final(int err)
 {
 	switch (err) {
 	case -EIO:
@@ -664,6 +711,7 @@ static void luo_file_finish(struct luo_file *file)
 		luo_file_release_blocks(file);
 	}
 	luo_file_withdraw(file);
+	luo_flbs_finish(file->flbs);
 	luo_file_free(file);
 }
 
@@ -687,6 +735,58 @@ int luo_files_finish(struct luo_session *session)
 		cond_resched();
 	}
 	return 0;
+}
+
+static u32 luo_file_state(const struct luo_file *file)
+{
+	bool known = true;
+
+	if (!file->key.session->incoming)
+		return LIVEUPDATE_FILE_PRESERVED;
+	if (file->status)
+		return file->status > 0 ? LIVEUPDATE_FILE_RETRIEVED : LIVEUPDATE_FILE_FAILED;
+
+	if (!file->handler) {
+		down_read(&luo_handlers_sem);
+		known = luo_handler_find(file->compatible);
+		up_read(&luo_handlers_sem);
+	}
+	return known ? LIVEUPDATE_FILE_WAITING : LIVEUPDATE_FILE_UNKNOWN;
+}
+
+/**
+ * luo_files_list() - what is in a session
+ * @session: the session, locked
+ * @first:   so many files are left out
+ * @info:    the others
+ * @room:    in @info
+ *
+ * Return: number of records written.
+ */
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room)
+{
+	struct luo_file *file;
+	u64 i = 0;
+	u32 nr = 0;
+
+	list_for_each_entry(file, &session->files, list) {
+		if (nr == room)
+			break;
+		if (i++ < first)
+			continue;
+		info[nr] = (struct liveupdate_file_info){
+			.token = file->key.token,
+			.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
+			.state = luo_file_state(file),
+			.error = file->status < 0 ? -file->status : 0,
+		};
+		strscpy_pad((char *)info[nr].compatible, session->incoming ?
+			    file->compatible : file->handler->compatible,
+			    sizeof(info[nr].compatible));
+		nr++;
+	}
+	return nr;
 }
 
 /* The session is forgotten, and what it holds stays reserved. */

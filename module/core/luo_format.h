@@ -17,6 +17,7 @@
  * kernel is in it.
  *
  *   root ──► sessions ──► files ──► pages: extents of one file
+ *     ├────► FLBs: state that files share
  *     └────► holes: runs of page frames inside the covering ranges that the
  *                   writer did not manage, and nobody may ever free
  *
@@ -39,6 +40,7 @@
 #define LUO_MAGIC_PAGES		0x504f554c	/* "LUOP": first block of a file */
 #define LUO_MAGIC_EXTENTS	0x454f554c	/* "LUOE": its further blocks */
 #define LUO_MAGIC_HOLES		0x484f554c	/* "LUOH" */
+#define LUO_MAGIC_FLBS		0x424f554c	/* "LUOB": what is bound to files */
 
 /**
  * struct luo_block_ser - head of every block
@@ -79,6 +81,8 @@ enum luo_stamp {
  * @nr_pages:   4 KiB pages of all files
  * @holes:      physical address of the first block of holes, 0 for none
  * @nr_holes:   records in all of them
+ * @flbs:       physical address of the block of FLBs, 0 for none
+ * @nr_flbs:    records in it
  * @tsc_khz:    frequency of the TSC, 0 if it cannot be compared
  * @stamp:      see &enum luo_stamp; counts as 0 in @hdr.crc, so that it can be
  *              written when the root is sealed
@@ -95,6 +99,8 @@ struct luo_root_ser {
 	__le64 nr_pages;
 	__le64 holes;
 	__le64 nr_holes;
+	__le64 flbs;
+	__le64 nr_flbs;
 	__le64 tsc_khz;
 	__le64 stamp[LUO_NR_STAMPS];
 } __packed;
@@ -127,6 +133,7 @@ struct luo_session_ser {
  * @pages:      physical address of its first page block, 0 for none
  * @nr_pages:   4 KiB pages in all its extents
  * @nr_blocks:  page blocks
+ * @flbs:       bit n: it depends on the nth FLB of the image
  */
 struct luo_file_ser {
 	char compatible[LUO_COMPAT_SER];
@@ -135,6 +142,19 @@ struct luo_file_ser {
 	__le64 pages;
 	__le64 nr_pages;
 	__le64 nr_blocks;
+	__le64 flbs;
+} __packed;
+
+/**
+ * struct luo_flb_ser - state that files share
+ * @compatible: FLB that can restore it, NUL-terminated and NUL-padded
+ * @data:       its own number
+ * @count:      files in the image that depend on it; may be 0
+ */
+struct luo_flb_ser {
+	char compatible[LUO_COMPAT_SER];
+	__le64 data;
+	__le64 count;
 } __packed;
 
 /**
@@ -180,6 +200,9 @@ struct luo_extents_ser {
 	((LUO_BLOCK_SIZE - sizeof(struct luo_block_ser)) / sizeof(struct luo_session_ser))
 #define LUO_FILES_PER_BLOCK \
 	((LUO_BLOCK_SIZE - sizeof(struct luo_block_ser)) / sizeof(struct luo_file_ser))
+/* A file's set of them is one number, and their list is one block. */
+#define LUO_FLBS_MAX \
+	((LUO_BLOCK_SIZE - sizeof(struct luo_block_ser)) / sizeof(struct luo_flb_ser))
 #define LUO_EXTENTS_FIRST \
 	((LUO_BLOCK_SIZE - sizeof(struct luo_pages_ser)) / sizeof(struct luo_extent_ser))
 #define LUO_EXTENTS_FURTHER \

@@ -2,7 +2,7 @@
 /**
  * DOC: Writing and reading the handover image
  *
- * Writing. Records of sessions, files and holes go into blocks that have been
+ * Writing. Records of sessions, files, FLBs and holes go into blocks that have been
  * allocated ahead, one &struct luo_records for each list. It grows and shrinks
  * at its head, and only by whole blocks. The freeze fills it from the head on
  * and seals it; blocks that are not needed this time are cut off the list and
@@ -15,12 +15,13 @@
  * frame two owners; since each list is bounded by the count in its parent, the
  * counts can be believed afterwards. Nothing recurses.
  *
- * The order matters: first holes, so that no file can own one; then sessions
- * one after the other with all their files. Blocks of records that have been
- * read are given back, unless something was damaged: then nothing is.
+ * The order matters: first holes, so that no file can own one; then FLBs, so
+ * that files can be counted for them; then sessions one after the other with
+ * all their files. Blocks of records that have been read are given back, unless
+ * something was damaged: then nothing is.
  *
- * Unhappy ways: damage in the list of holes or sessions hides the rest of it;
- * damage in a list of files spoils its session, damage in a list of pages its
+ * Unhappy ways: damage in the list of holes, FLBs or sessions hides the rest of
+ * it; damage in a list of files spoils its session, damage in a list of pages its
  * file. All of these make luo_core_receive() return -EUCLEAN, since frames may
  * then be unclaimed that belong to somebody. Without memory everything read so
  * far is forgotten, and stays reserved.
@@ -157,9 +158,15 @@ int luo_image_write(struct luo_root_ser **ret_root)
 	strscpy_pad(root->release, init_utsname()->release, sizeof(root->release));
 
 	luo_records_begin(&luo_holes);
-	err = luo_sessions_freeze(root);
+	err = luo_flbs_begin();
 	if (err)
 		return err;
+	err = luo_sessions_freeze(root);
+	if (err) {
+		luo_flbs_thaw();
+		return err;
+	}
+	luo_flbs_end(root);
 
 	*ret_root = root;
 	return 0;
@@ -168,6 +175,7 @@ int luo_image_write(struct luo_root_ser **ret_root)
 void luo_image_thaw(void)
 {
 	luo_records_thaw(&luo_holes);
+	luo_flbs_thaw();
 }
 
 int luo_core_reserve_holes(unsigned int nr)
@@ -305,6 +313,7 @@ static void luo_read_release_all(const struct luo_root_ser *root)
 	}
 	luo_read_release(le64_to_cpu(root->sessions));
 	luo_read_release(le64_to_cpu(root->holes));
+	luo_read_release(le64_to_cpu(root->flbs));
 }
 
 /* Claims what no session may own and nobody may free. */
@@ -329,6 +338,28 @@ static void luo_read_holes(struct luo_reader *r, const struct luo_root_ser *root
 	}
 	if (!luo_read_complete(&l))
 		r->damaged = true;
+}
+
+static void luo_read_flbs(struct luo_reader *r, const struct luo_root_ser *root)
+{
+	struct luo_read_list l = {
+		.phys = le64_to_cpu(root->flbs),
+		.left = min_t(u64, le64_to_cpu(root->nr_flbs), LUO_FLBS_MAX + 1),
+		.magic = LUO_MAGIC_FLBS,
+		.size = sizeof(struct luo_flb_ser),
+	};
+	struct luo_block_ser *hdr;
+	u32 nr, i;
+
+	/* One block at most, so one more than fits there leaves some behind. */
+	hdr = luo_read_records(r, &l, &nr);
+	for (i = 0; hdr && i < nr; i++)
+		if (!luo_flb_receive((struct luo_flb_ser *)(hdr + 1) + i))
+			r->damaged = true;
+	if (!luo_read_complete(&l)) {
+		luo_flbs_receive_lost();
+		r->damaged = true;
+	}
 }
 
 /* Validates and claims the pages of a file. false: damaged. */
@@ -462,11 +493,15 @@ int luo_core_receive(u64 phys, u64 nonce)
 	}
 
 	luo_read_holes(&r, root);
+	luo_read_flbs(&r, root);
 	err = luo_read_sessions(&r, root);
 	if (err) {
 		luo_sessions_drop_incoming();
+		luo_flbs_drop_incoming();
 		return err;
 	}
+	if (!luo_flbs_receive_end())
+		r.damaged = true;
 	luo_generation = le64_to_cpu(root->generation);
 	if (r.damaged) {
 		luo_error("the handover image is damaged; what is not understood stays reserved");

@@ -10,9 +10,14 @@
  *                       likes and would stop the reboot for as long.
  *   luo_session.lock    files of one session; handlers' callbacks run under it
  *   luo_sessions_lock   lists and names of sessions, room for their records
- *   luo_handlers_sem    list of file handlers; can_preserve() runs under it
+ *   luo_handlers_sem    file handlers and FLBs that are registered;
+ *                       can_preserve() and preserve() of an FLB run under it
+ *   luo_flb_out.lock    an FLB and its outgoing side; its preserve() and
+ *                       unpreserve() run under it
+ *   luo_flb_in.lock     an FLB that came; its retrieve() runs under it
+ *   luo_flb_records_lock  room for the records of FLBs
  *
- * luo_session.lock and luo_sessions_lock are never held together. The hash
+ * Handlers and others may ask for FLBs with any of the locks above these held. The hash
  * tables lock for themselves, inside of all these.
  */
 #ifndef LUO_INTERNAL_H
@@ -71,6 +76,25 @@ void luo_image_exit(void);
 int luo_image_write(struct luo_root_ser **ret_root);
 void luo_image_thaw(void);
 
+/**
+ * struct luo_outcome - how the last freeze went
+ * @session:  first session that could not be frozen, or empty
+ * @err:      what it said
+ * @sessions: in the image
+ * @files:    of these
+ * @pages:    of these
+ * @dropped:  sessions that are not in it
+ */
+struct luo_outcome {
+	char session[LIVEUPDATE_SESSION_NAME_LENGTH];
+	int err;
+	u64 sessions, files, pages, dropped;
+};
+
+/* Written and read with luo_freeze_sem held. */
+extern struct luo_outcome luo_outcome;
+int luo_rehearse(struct luo_outcome *ret);
+
 struct luo_reader;
 
 /* ------------------------------------------------- sessions (luo_session.c) */
@@ -82,12 +106,18 @@ struct luo_reader;
  * @list:       in luo_sessions, when published
  * @incoming:   came from the previous kernel
  * @named:      can be found by name
- * @claimed:    an incoming session with a file descriptor
+ * @claimed:    has a struct file
+ * @pinned:     holds the module: an incoming session always, an outgoing one
+ *              when no struct file does
  * @err:        -EIO: its record or list of files is damaged
  * @generation: of the update that first carried it; outgoing: not yet known
- * @lock:       protects all that follows
+ * @lock:       protects all that follows, and @incoming together with
+ *              luo_sessions_lock
+ * @flags:      LIVEUPDATE_SESSION_*, as the user has set them
  * @files:      in order of preservation
  * @nr_files:   in @files
+ * @nr_pages:   4 KiB pages in their extents
+ * @frozen:     its files are
  * @records:    room for them in the image
  */
 struct luo_session {
@@ -97,22 +127,32 @@ struct luo_session {
 	bool incoming;
 	bool named;
 	bool claimed;
+	bool pinned;
 	int err;
 	u64 generation;
 
 	struct mutex lock;
+	u32 flags;
 	struct list_head files;
 	u64 nr_files;
+	u64 nr_pages;
+	bool frozen;
 	struct luo_records records;
 };
+
+#define LUO_SESSION_FLAGS \
+	(LIVEUPDATE_SESSION_KEEP_ON_CLOSE | LIVEUPDATE_SESSION_DROP_ON_FAILURE)
 
 int luo_sessions_init(void);
 void luo_sessions_exit(void);
 
-int luo_session_create(const u8 *name, struct file **ret_file);
-int luo_session_claim(const u8 *name, struct file **ret_file);
+int luo_session_create(const u8 *name, u64 generation, struct file **ret_file);
+int luo_session_claim(const u8 *name, u64 generation, struct file **ret_file);
+int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file);
 void luo_session_publish(struct file *file);
 void luo_session_abort(struct file *file);
+int luo_session_give_up(const u8 *name, u64 generation);
+int luo_session_recycle(struct luo_session *session);
 
 struct luo_session *luo_session_receive(const struct luo_session_ser *ser);
 int luo_sessions_freeze(struct luo_root_ser *root);
@@ -126,7 +166,10 @@ void luo_files_exit(void);
 
 int luo_file_preserve(struct luo_session *session, u64 token, int fd);
 int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file);
+int luo_file_unpreserve_token(struct luo_session *session, u64 token);
 void luo_files_unpreserve(struct luo_session *session);
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room);
 int luo_files_finish(struct luo_session *session);
 int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
 void luo_files_unfreeze(struct luo_session *session);
@@ -134,6 +177,34 @@ void luo_files_drop(struct luo_session *session);
 
 int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,
 		     const struct luo_pages *pages, bool damaged);
+
+bool luo_error_is_final(int err);
+
+/* Under luo_handlers_sem. */
+extern struct rw_semaphore luo_handlers_sem;
+bool luo_handler_registered(const struct liveupdate_file_handler *fh);
+
+/* ----------------------------------------- state that files share (luo_flb.c) */
+
+void luo_flbs_init(void);
+void luo_flbs_exit(void);
+void luo_flbs_drop_incoming(void);
+
+void luo_flbs_unregister(struct liveupdate_file_handler *fh);
+
+int luo_flbs_preserve(struct liveupdate_file_handler *fh, u64 *ret_flbs);
+void luo_flbs_unpreserve(u64 flbs);
+int luo_flbs_begin(void);
+u64 luo_flbs_pack(u64 flbs);
+void luo_flbs_count(u64 packed, int n);
+void luo_flbs_end(struct luo_root_ser *root);
+void luo_flbs_thaw(void);
+
+bool luo_flb_receive(const struct luo_flb_ser *ser);
+void luo_flbs_receive_lost(void);
+bool luo_flbs_receive_file(u64 *flbs);
+bool luo_flbs_receive_end(void);
+void luo_flbs_finish(u64 flbs);
 
 /* --------------------------------------------------------- the whole (luo_core.c) */
 
@@ -150,6 +221,8 @@ struct luo_stats {
 };
 
 extern struct luo_stats luo_stats;
+extern bool luo_frozen;
+extern const struct luo_kexec_ops *luo_kexec;	/* NULL: none yet */
 extern u64 luo_generation;	/* of this kernel; changed by luo_core_receive() only */
 extern struct rw_semaphore luo_freeze_sem;
 

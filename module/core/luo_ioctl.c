@@ -2,7 +2,7 @@
 /**
  * DOC: Commands of the device and of sessions
  *
- * One table for each kind of file descriptor, one row for each command; the
+ * Two tables for each kind of file descriptor, one row for each command; the
  * dispatcher knows no command. It makes the checks that are common to all, in
  * the order that include/uapi/linux/liveupdate.h promises, and gets the
  * argument into a union on the stack. What a command does is in luo_session.c
@@ -28,6 +28,22 @@ union luo_arg {
 	struct liveupdate_session_retrieve_fd retrieve_fd;
 	struct liveupdate_session_finish finish;
 	struct liveupdate_session_get_name get_name;
+	struct liveupdate_ioctl_get_state get_state;
+	struct liveupdate_ioctl_reopen_session reopen;
+	struct liveupdate_ioctl_retrieve_generation retrieve_generation;
+	struct liveupdate_ioctl_drop_session drop;
+	struct liveupdate_ioctl_rehearse rehearse;
+	struct liveupdate_session_unpreserve_fd unpreserve_fd;
+	struct liveupdate_session_set_flags set_flags;
+	struct liveupdate_session_get_state session_state;
+	struct liveupdate_session_list_files list_files;
+	struct liveupdate_session_recycle recycle;
+};
+
+enum luo_direction {
+	LUO_ANY,
+	LUO_OUTGOING,
+	LUO_INCOMING,
 };
 
 /**
@@ -36,6 +52,7 @@ union luo_arg {
  * @user_size: its size, as the user says
  * @size:      its size, as known here
  * @session:   NULL for commands of the device
+ * @direction: that the session must have
  * @arg:       copy of the argument
  */
 struct luo_call {
@@ -43,13 +60,8 @@ struct luo_call {
 	u32 user_size;
 	u32 size;
 	struct luo_session *session;
+	enum luo_direction direction;
 	union luo_arg *arg;
-};
-
-enum luo_direction {
-	LUO_ANY,
-	LUO_OUTGOING,
-	LUO_INCOMING,
 };
 
 /**
@@ -90,6 +102,44 @@ static void luo_leave(void)
 	up_read(&luo_freeze_sem);
 }
 
+static bool luo_direction_fits(enum luo_direction direction,
+			       const struct luo_session *session)
+{
+	switch (direction) {
+	case LUO_OUTGOING:
+		return !READ_ONCE(session->incoming);
+	case LUO_INCOMING:
+		return READ_ONCE(session->incoming);
+	case LUO_ANY:
+		break;
+	}
+	return true;
+}
+
+/*
+ * The same with the session locked. Its direction has been looked at, but it
+ * may have been recycled since.
+ */
+static int luo_enter_session(struct luo_call *call)
+{
+	int err = luo_enter();
+
+	if (err)
+		return err;
+	mutex_lock(&call->session->lock);
+	if (luo_direction_fits(call->direction, call->session))
+		return 0;
+	mutex_unlock(&call->session->lock);
+	luo_leave();
+	return -EINVAL;
+}
+
+static void luo_leave_session(struct luo_call *call)
+{
+	mutex_unlock(&call->session->lock);
+	luo_leave();
+}
+
 static int luo_respond(struct luo_call *call)
 {
 	if (copy_to_user(call->user, call->arg, min(call->user_size, call->size)))
@@ -99,8 +149,10 @@ static int luo_respond(struct luo_call *call)
 
 /* -------------------------------------------------------------- the commands */
 
-static int luo_open_session(struct luo_call *call, const u8 *name, s32 *ret_fd,
-			    int (*open)(const u8 *name, struct file **ret_file))
+static int luo_open_session(struct luo_call *call, const u8 *name, u64 generation,
+			    s32 *ret_fd,
+			    int (*open)(const u8 *name, u64 generation,
+					struct file **ret_file))
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC), err;
 	struct file *file;
@@ -111,7 +163,7 @@ static int luo_open_session(struct luo_call *call, const u8 *name, s32 *ret_fd,
 	err = luo_enter();
 	if (err)
 		goto err_put_fd;
-	err = open(name, &file);
+	err = open(name, generation, &file);
 	luo_leave();
 	if (err)
 		goto err_put_fd;
@@ -136,32 +188,29 @@ static int luo_call_create_session(struct luo_call *call)
 {
 	struct liveupdate_ioctl_create_session *arg = &call->arg->create;
 
-	return luo_open_session(call, arg->name, &arg->fd, luo_session_create);
+	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_create);
 }
 
 static int luo_call_retrieve_session(struct luo_call *call)
 {
 	struct liveupdate_ioctl_retrieve_session *arg = &call->arg->retrieve;
 
-	return luo_open_session(call, arg->name, &arg->fd, luo_session_claim);
+	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_claim);
 }
 
 static int luo_call_preserve_fd(struct luo_call *call)
 {
 	struct liveupdate_session_preserve_fd *arg = &call->arg->preserve_fd;
-	struct luo_session *session = call->session;
 	int err;
 
 	err = luo_respond(call);
 	if (err)
 		return err;
-	err = luo_enter();
+	err = luo_enter_session(call);
 	if (err)
 		return err;
-	mutex_lock(&session->lock);
-	err = luo_file_preserve(session, arg->token, arg->fd);
-	mutex_unlock(&session->lock);
-	luo_leave();
+	err = luo_file_preserve(call->session, arg->token, arg->fd);
+	luo_leave_session(call);
 	return err;
 }
 
@@ -169,19 +218,16 @@ static int luo_call_retrieve_fd(struct luo_call *call)
 {
 	struct liveupdate_session_retrieve_fd *arg = &call->arg->retrieve_fd;
 	int fd = get_unused_fd_flags(O_CLOEXEC), err;
-	struct luo_session *session = call->session;
 	struct file *file;
 
 	if (fd < 0)
 		return fd;
 
-	err = luo_enter();
+	err = luo_enter_session(call);
 	if (err)
 		goto err_put_fd;
-	mutex_lock(&session->lock);
-	err = luo_file_retrieve(session, arg->token, &file);
-	mutex_unlock(&session->lock);
-	luo_leave();
+	err = luo_file_retrieve(call->session, arg->token, &file);
+	luo_leave_session(call);
 	if (err)
 		goto err_put_fd;
 
@@ -202,7 +248,6 @@ err_put_fd:
 
 static int luo_call_finish(struct luo_call *call)
 {
-	struct luo_session *session = call->session;
 	int err;
 
 	if (call->arg->finish.reserved)
@@ -211,13 +256,11 @@ static int luo_call_finish(struct luo_call *call)
 	err = luo_respond(call);
 	if (err)
 		return err;
-	err = luo_enter();
+	err = luo_enter_session(call);
 	if (err)
 		return err;
-	mutex_lock(&session->lock);
-	err = luo_files_finish(session);
-	mutex_unlock(&session->lock);
-	luo_leave();
+	err = luo_files_finish(call->session);
+	luo_leave_session(call);
 	return err;
 }
 
@@ -231,6 +274,210 @@ static int luo_call_get_name(struct luo_call *call)
 	/* The name never changes, so no lock. */
 	memcpy(arg->name, call->session->name, sizeof(arg->name));
 	return luo_respond(call);
+}
+
+/* ------------------------------------------------- the commands of our own */
+
+static int luo_call_get_state(struct luo_call *call)
+{
+	struct liveupdate_ioctl_get_state *arg = &call->arg->get_state;
+	struct luo_counts counts;
+
+	luo_core_counts(&counts);
+	*arg = (struct liveupdate_ioctl_get_state){
+		.size = arg->size,
+		.state = READ_ONCE(luo_frozen) ? LIVEUPDATE_STATE_FROZEN :
+			 counts.sessions_in ? LIVEUPDATE_STATE_UPDATED :
+			 LIVEUPDATE_STATE_NORMAL,
+		.generation = counts.generation,
+		.sessions_out = counts.sessions_out,
+		.files_out = counts.files_out,
+		.bytes_out = counts.pages_out * LUO_BLOCK_SIZE,
+		.sessions_in = counts.sessions_in,
+		.files_in = counts.files_in,
+		.bytes_in = counts.pages_in * LUO_BLOCK_SIZE,
+	};
+	return luo_respond(call);
+}
+
+static int luo_call_reopen_session(struct luo_call *call)
+{
+	struct liveupdate_ioctl_reopen_session *arg = &call->arg->reopen;
+
+	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_reopen);
+}
+
+static int luo_call_retrieve_generation(struct luo_call *call)
+{
+	struct liveupdate_ioctl_retrieve_generation *arg = &call->arg->retrieve_generation;
+
+	return luo_open_session(call, arg->name, arg->generation, &arg->fd,
+				luo_session_claim);
+}
+
+static int luo_call_drop_session(struct luo_call *call)
+{
+	struct liveupdate_ioctl_drop_session *arg = &call->arg->drop;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter();
+	if (err)
+		return err;
+	err = luo_session_give_up(arg->name, arg->generation);
+	luo_leave();
+	return err;
+}
+
+static int luo_call_rehearse(struct luo_call *call)
+{
+	struct liveupdate_ioctl_rehearse *arg = &call->arg->rehearse;
+	struct luo_outcome outcome;
+	u32 size = arg->size;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+
+	err = luo_kexec ? luo_kexec->ready() : 0;
+	if (err)
+		return err;
+	err = luo_rehearse(&outcome);
+	if (err == -EALREADY)
+		return -EBUSY;
+	if (err == -EINTR)
+		return err;
+
+	*arg = (struct liveupdate_ioctl_rehearse){
+		.size = size,
+		.error = -err,
+		.session_error = -outcome.err,
+	};
+	memcpy(arg->session, outcome.session, sizeof(arg->session));
+	if (!err) {
+		arg->sessions = outcome.sessions;
+		arg->files = outcome.files;
+		arg->bytes = outcome.pages * LUO_BLOCK_SIZE;
+		arg->dropped = outcome.dropped;
+	}
+	return luo_respond(call);
+}
+
+static int luo_call_unpreserve_fd(struct luo_call *call)
+{
+	struct liveupdate_session_unpreserve_fd *arg = &call->arg->unpreserve_fd;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	err = luo_file_unpreserve_token(call->session, arg->token);
+	luo_leave_session(call);
+	return err;
+}
+
+static int luo_call_set_flags(struct luo_call *call)
+{
+	u32 flags = call->arg->set_flags.flags;
+	int err;
+
+	if (flags & ~LUO_SESSION_FLAGS)
+		return -EINVAL;
+
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	call->session->flags = flags;
+	luo_leave_session(call);
+	return 0;
+}
+
+static int luo_call_session_state(struct luo_call *call)
+{
+	struct liveupdate_session_get_state *arg = &call->arg->session_state;
+	const struct luo_session *session = call->session;
+	int err;
+
+	if (arg->reserved)
+		return -EINVAL;
+
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	arg->direction = session->incoming ? LIVEUPDATE_SESSION_INCOMING :
+			 LIVEUPDATE_SESSION_OUTGOING;
+	arg->flags = session->flags;
+	arg->generation = session->generation;
+	arg->files = session->nr_files;
+	arg->bytes = session->nr_pages * LUO_BLOCK_SIZE;
+	luo_leave_session(call);
+	return luo_respond(call);
+}
+
+static int luo_call_list_files(struct luo_call *call)
+{
+	struct liveupdate_session_list_files *arg = &call->arg->list_files;
+	u32 room = min_t(u32, arg->nr, LIVEUPDATE_LIST_FILES_MAX);
+	struct liveupdate_file_info *info = NULL;
+	int err;
+
+	if (room) {
+		info = kvcalloc(room, sizeof(*info), GFP_KERNEL_ACCOUNT);
+		if (!info)
+			return -ENOMEM;
+	}
+
+	err = luo_enter_session(call);
+	if (err)
+		goto out_free;
+	arg->nr = luo_files_list(call->session, arg->first, info, room);
+	arg->total = call->session->nr_files;
+	luo_leave_session(call);
+
+	if (arg->nr && copy_to_user(u64_to_user_ptr(arg->files), info,
+				    arg->nr * sizeof(*info)))
+		err = -EFAULT;
+	else
+		err = luo_respond(call);
+out_free:
+	kvfree(info);
+	return err;
+}
+
+static int luo_call_recycle(struct luo_call *call)
+{
+	int err;
+
+	if (call->arg->recycle.reserved)
+		return -EINVAL;
+
+	/* What is preserved wants a kexec that knows of it. */
+	err = luo_kexec ? luo_kexec->ready() : 0;
+	if (err)
+		return err;
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	err = luo_session_recycle(call->session);
+	luo_leave_session(call);
+	return err;
 }
 
 /* ------------------------------------------------------------ the dispatcher */
@@ -259,25 +506,77 @@ static const struct luo_command luo_session_commands[] = {
 		    LUO_ANY, luo_call_get_name),
 };
 
-static bool luo_direction_fits(enum luo_direction direction,
-			       const struct luo_session *session)
+static const struct luo_command luo_device_ext_commands[] = {
+	LUO_COMMAND(LIVEUPDATE_IOCTL_GET_STATE, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_get_state, bytes_in,
+		    LUO_ANY, luo_call_get_state),
+	LUO_COMMAND(LIVEUPDATE_IOCTL_REOPEN_SESSION, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_reopen_session, name,
+		    LUO_ANY, luo_call_reopen_session),
+	LUO_COMMAND(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_retrieve_generation, name,
+		    LUO_ANY, luo_call_retrieve_generation),
+	LUO_COMMAND(LIVEUPDATE_IOCTL_DROP_SESSION, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_drop_session, name,
+		    LUO_ANY, luo_call_drop_session),
+	LUO_COMMAND(LIVEUPDATE_IOCTL_REHEARSE, LIVEUPDATE_CMD_EXT_BASE,
+		    struct liveupdate_ioctl_rehearse, session,
+		    LUO_ANY, luo_call_rehearse),
+};
+
+static const struct luo_command luo_session_ext_commands[] = {
+	LUO_COMMAND(LIVEUPDATE_SESSION_UNPRESERVE_FD, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_unpreserve_fd, token,
+		    LUO_OUTGOING, luo_call_unpreserve_fd),
+	LUO_COMMAND(LIVEUPDATE_SESSION_SET_FLAGS, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_set_flags, flags,
+		    LUO_ANY, luo_call_set_flags),
+	LUO_COMMAND(LIVEUPDATE_SESSION_GET_STATE, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_get_state, bytes,
+		    LUO_ANY, luo_call_session_state),
+	LUO_COMMAND(LIVEUPDATE_SESSION_LIST_FILES, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_list_files, files,
+		    LUO_ANY, luo_call_list_files),
+	LUO_COMMAND(LIVEUPDATE_SESSION_RECYCLE, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_recycle, reserved,
+		    LUO_INCOMING, luo_call_recycle),
+};
+
+/* What a kind of file descriptor knows: the commands of in-tree LUO, and ours. */
+struct luo_table {
+	const struct luo_command *rows;
+	unsigned int base;
+	unsigned int nr;
+};
+
+static const struct luo_table luo_device_tables[2] = {
+	{ luo_device_commands, LIVEUPDATE_CMD_BASE, ARRAY_SIZE(luo_device_commands) },
+	{ luo_device_ext_commands, LIVEUPDATE_CMD_EXT_BASE,
+	  ARRAY_SIZE(luo_device_ext_commands) },
+};
+
+static const struct luo_table luo_session_tables[2] = {
+	{ luo_session_commands, LIVEUPDATE_CMD_SESSION_BASE,
+	  ARRAY_SIZE(luo_session_commands) },
+	{ luo_session_ext_commands, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+	  ARRAY_SIZE(luo_session_ext_commands) },
+};
+
+static const struct luo_command *luo_command_find(const struct luo_table tables[2],
+						  unsigned int nr)
 {
-	switch (direction) {
-	case LUO_OUTGOING:
-		return !session->incoming;
-	case LUO_INCOMING:
-		return session->incoming;
-	case LUO_ANY:
-		break;
-	}
-	return true;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (nr >= tables[i].base && nr - tables[i].base < tables[i].nr)
+			return &tables[i].rows[nr - tables[i].base];
+	return NULL;
 }
 
-static long luo_dispatch(const struct luo_command *table, unsigned int base,
-			 unsigned int nr, struct luo_session *session,
+static long luo_dispatch(const struct luo_table tables[2], struct luo_session *session,
 			 unsigned int cmd, unsigned long user)
 {
-	const struct luo_command *row;
+	const struct luo_command *row = luo_command_find(tables, _IOC_NR(cmd));
 	struct luo_call call = {
 		.user = (void __user *)user,
 		.session = session,
@@ -285,9 +584,8 @@ static long luo_dispatch(const struct luo_command *table, unsigned int base,
 	union luo_arg arg;
 	int err;
 
-	if (_IOC_NR(cmd) < base || _IOC_NR(cmd) - base >= nr)
+	if (!row)
 		return -EINVAL;
-	row = &table[_IOC_NR(cmd) - base];
 
 	if (get_user(call.user_size, (u32 __user *)call.user))
 		return -EFAULT;
@@ -305,20 +603,19 @@ static long luo_dispatch(const struct luo_command *table, unsigned int base,
 	arg.size = call.user_size;
 
 	call.size = row->size;
+	call.direction = row->direction;
 	call.arg = &arg;
 	return row->run(&call);
 }
 
 long luo_device_ioctl(unsigned int cmd, unsigned long arg)
 {
-	return luo_dispatch(luo_device_commands, LIVEUPDATE_CMD_BASE,
-			    ARRAY_SIZE(luo_device_commands), NULL, cmd, arg);
+	return luo_dispatch(luo_device_tables, NULL, cmd, arg);
 }
 
 long luo_session_ioctl(struct luo_session *session, unsigned int cmd, unsigned long arg)
 {
-	return luo_dispatch(luo_session_commands, LIVEUPDATE_CMD_SESSION_BASE,
-			    ARRAY_SIZE(luo_session_commands), session, cmd, arg);
+	return luo_dispatch(luo_session_tables, session, cmd, arg);
 }
 
 int luo_device_open(void)

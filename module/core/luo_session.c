@@ -16,6 +16,11 @@
  * Life, incoming: luo_session_receive() - luo_session_claim() by name, with
  * the same two steps - FINISH or close.
  *
+ * With LIVEUPDATE_SESSION_KEEP_ON_CLOSE a closed session waits for the next who
+ * asks: incoming ones for luo_session_claim(), outgoing ones, which take part in
+ * an update as ever, for luo_session_reopen(). luo_session_recycle() lets an
+ * incoming session begin again as an outgoing one.
+ *
  * Unhappy ways: when the answer cannot be written, luo_session_abort() takes
  * everything back: the new session dies, the incoming one waits for the next
  * who asks. An incoming session whose files cannot be finished at close goes
@@ -53,7 +58,10 @@ static struct luo_records luo_session_records = {
 };
 static u64 luo_nr_outgoing;
 
+struct luo_outcome luo_outcome;
+
 static void luo_session_drop(struct luo_session *session);
+static void luo_session_unclaim(struct luo_session *session);
 
 int luo_sessions_init(void)
 {
@@ -104,6 +112,7 @@ static struct luo_session *luo_session_alloc(bool incoming)
 		return NULL;
 	session->incoming = incoming;
 	/* What arrived would be lost with us. */
+	session->pinned = incoming;
 	if (incoming)
 		__module_get(THIS_MODULE);
 	session->records.magic = LUO_MAGIC_FILES;
@@ -120,7 +129,7 @@ static void luo_session_free(struct luo_session *session)
 	luo_records_resize(&session->records, 0);
 	atomic64_dec(&luo_stats.sessions[session->incoming]);
 	mutex_destroy(&session->lock);
-	if (session->incoming)
+	if (session->pinned)
 		module_put(THIS_MODULE);
 	kfree(session);
 }
@@ -191,12 +200,13 @@ static void luo_session_destroy(struct luo_session *session)
 
 /**
  * luo_session_create() - first step to a new outgoing session
- * @name:     LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
- * @ret_file: its struct file, for luo_session_publish() or luo_session_abort()
+ * @name:       LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @generation: of no meaning here
+ * @ret_file:   its struct file, for luo_session_publish() or luo_session_abort()
  *
  * Return: 0, -EINVAL, -EEXIST, -ENOMEM, -ENFILE.
  */
-int luo_session_create(const u8 *name, struct file **ret_file)
+int luo_session_create(const u8 *name, u64 generation, struct file **ret_file)
 {
 	struct luo_session *session = luo_session_alloc(false);
 	struct file *file;
@@ -216,6 +226,7 @@ int luo_session_create(const u8 *name, struct file **ret_file)
 	if (err)
 		goto err_remove_name;
 	luo_nr_outgoing++;
+	session->claimed = true;
 	mutex_unlock(&luo_sessions_lock);
 
 	file = luo_session_getfile(session);
@@ -235,26 +246,59 @@ err_free:
 	return err;
 }
 
+/*
+ * The newest incoming session of a name, or the one of a generation. Called
+ * with luo_sessions_lock held.
+ */
+static struct luo_session *luo_session_find(const char *key, u64 generation)
+{
+	struct luo_session *session;
+
+	session = rhashtable_lookup_fast(&luo_names[1], key, luo_names_params);
+	if (!generation || (session && session->generation == generation))
+		return session;
+
+	list_for_each_entry(session, &luo_sessions[1], list)
+		if (session->generation == generation &&
+		    !memcmp(session->name, key, sizeof(session->name)))
+			return session;
+	return NULL;
+}
+
+/* A struct file for a session that we have just claimed. */
+static int luo_session_attach(struct luo_session *session, struct file **ret_file)
+{
+	/* Only who has claimed a session can make it go away. */
+	struct file *file = luo_session_getfile(session);
+
+	if (IS_ERR(file)) {
+		luo_session_unclaim(session);
+		return PTR_ERR(file);
+	}
+	*ret_file = file;
+	return 0;
+}
+
 /**
  * luo_session_claim() - first step to retrieve an incoming session
- * @name:     LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
- * @ret_file: its struct file, for luo_session_publish() or luo_session_abort()
+ * @name:       LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @generation: of the session, 0 for the newest of that name
+ * @ret_file:   its struct file, for luo_session_publish() or luo_session_abort()
  *
  * Return: 0; -ENOENT when there is none; -EINVAL when it is claimed already;
  * -EIO when it is damaged; -ENOMEM, -ENFILE.
  */
-int luo_session_claim(const u8 *name, struct file **ret_file)
+int luo_session_claim(const u8 *name, u64 generation, struct file **ret_file)
 {
 	char key[LIVEUPDATE_SESSION_NAME_LENGTH];
 	struct luo_session *session;
-	struct file *file;
 	int err = 0;
 
 	if (!luo_session_key(name, key))
 		return -ENOENT;
 
 	mutex_lock(&luo_sessions_lock);
-	session = rhashtable_lookup_fast(&luo_names[1], key, luo_names_params);
+	session = luo_session_find(key, generation);
 	if (!session)
 		err = -ENOENT;
 	else if (session->err)
@@ -264,19 +308,37 @@ int luo_session_claim(const u8 *name, struct file **ret_file)
 	else
 		session->claimed = true;
 	mutex_unlock(&luo_sessions_lock);
-	if (err)
-		return err;
+	return err ?: luo_session_attach(session, ret_file);
+}
 
-	/* Only who has claimed a session can make it go away. */
-	file = luo_session_getfile(session);
-	if (IS_ERR(file)) {
-		mutex_lock(&luo_sessions_lock);
-		session->claimed = false;
-		mutex_unlock(&luo_sessions_lock);
-		return PTR_ERR(file);
-	}
-	*ret_file = file;
-	return 0;
+/**
+ * luo_session_reopen() - first step to an outgoing session that was left alone
+ * @name:       LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @generation: of no meaning here
+ * @ret_file:   its struct file, for luo_session_publish() or luo_session_abort()
+ *
+ * Return: 0; -ENOENT when there is none; -EBUSY when somebody has it; -ENOMEM,
+ * -ENFILE.
+ */
+int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file)
+{
+	char key[LIVEUPDATE_SESSION_NAME_LENGTH];
+	struct luo_session *session;
+	int err = 0;
+
+	if (!luo_session_key(name, key))
+		return -ENOENT;
+
+	mutex_lock(&luo_sessions_lock);
+	session = rhashtable_lookup_fast(&luo_names[0], key, luo_names_params);
+	if (!session)
+		err = -ENOENT;
+	else if (session->claimed)
+		err = -EBUSY;
+	else
+		session->claimed = true;
+	mutex_unlock(&luo_sessions_lock);
+	return err ?: luo_session_attach(session, ret_file);
 }
 
 /* The user has been told: from now on the session takes part. Cannot fail. */
@@ -286,6 +348,13 @@ void luo_session_publish(struct file *file)
 
 	if (session->incoming)
 		return;
+
+	/* The struct file does, from now on. */
+	if (session->pinned) {
+		session->pinned = false;
+		module_put(THIS_MODULE);
+		return;
+	}
 
 	down_read(&luo_freeze_sem);
 	mutex_lock(&luo_sessions_lock);
@@ -299,12 +368,10 @@ void luo_session_abort(struct file *file)
 {
 	struct luo_session *session = file->private_data;
 
-	if (session->incoming) {
-		/* Without a session the release does nothing. */
+	/* It was there before us: without a session the release does nothing. */
+	if (session->pinned) {
 		file->private_data = NULL;
-		mutex_lock(&luo_sessions_lock);
-		session->claimed = false;
-		mutex_unlock(&luo_sessions_lock);
+		luo_session_unclaim(session);
 	}
 	fput(file);
 }
@@ -326,25 +393,42 @@ static void luo_session_drop(struct luo_session *session)
 	luo_session_free(session);
 }
 
+/* Nobody has it any more, and it waits for the next. */
+static void luo_session_unclaim(struct luo_session *session)
+{
+	if (!session->pinned) {
+		__module_get(THIS_MODULE);
+		session->pinned = true;
+	}
+	mutex_lock(&luo_sessions_lock);
+	session->claimed = false;
+	mutex_unlock(&luo_sessions_lock);
+}
+
 void luo_session_release(struct luo_session *session)
 {
+	bool keep;
 	int err = 0;
 
 	down_read(&luo_freeze_sem);
 
 	mutex_lock(&session->lock);
-	if (session->incoming)
+	keep = session->flags & LIVEUPDATE_SESSION_KEEP_ON_CLOSE &&
+	       (!session->incoming || session->nr_files);
+	session->flags &= ~LIVEUPDATE_SESSION_KEEP_ON_CLOSE;
+	if (keep)
+		; /* nothing happens to its files */
+	else if (session->incoming)
 		err = luo_files_finish(session);
 	else
 		luo_files_unpreserve(session);
 	mutex_unlock(&session->lock);
 
-	if (err) {
+	if (err)
 		luo_error("session '%s' was closed, but cannot be finished: error %d; it can be retrieved again",
 			  session->name, err);
-		mutex_lock(&luo_sessions_lock);
-		session->claimed = false;
-		mutex_unlock(&luo_sessions_lock);
+	if (keep || err) {
+		luo_session_unclaim(session);
 	} else if (session->incoming) {
 		luo_session_drop(session);
 	} else {
@@ -354,7 +438,105 @@ void luo_session_release(struct luo_session *session)
 	up_read(&luo_freeze_sem);
 }
 
+/**
+ * luo_session_give_up() - an incoming session that nobody wants
+ * @name:       LIVEUPDATE_SESSION_NAME_LENGTH bytes from the user
+ * @generation: of the session, 0 for the newest of that name
+ *
+ * Return: 0; -ENOENT when there is none; -EBUSY when somebody has it, or a file
+ * of it is not ready.
+ */
+int luo_session_give_up(const u8 *name, u64 generation)
+{
+	char key[LIVEUPDATE_SESSION_NAME_LENGTH];
+	struct luo_session *session;
+	int err = 0;
+
+	if (!luo_session_key(name, key))
+		return -ENOENT;
+
+	mutex_lock(&luo_sessions_lock);
+	session = luo_session_find(key, generation);
+	if (!session)
+		err = -ENOENT;
+	else if (session->claimed)
+		err = -EBUSY;
+	else
+		session->claimed = true;
+	mutex_unlock(&luo_sessions_lock);
+	if (err)
+		return err;
+
+	if (session->err) {
+		pr_warn("damaged session '%s' is dropped, its memory stays reserved\n",
+			session->name);
+	} else {
+		mutex_lock(&session->lock);
+		err = luo_files_finish(session);
+		mutex_unlock(&session->lock);
+	}
+	if (err)
+		luo_session_unclaim(session);
+	else
+		luo_session_drop(session);
+	return err;
+}
+
+/**
+ * luo_session_recycle() - a finished incoming session becomes an outgoing one
+ * @session: the session, locked
+ *
+ * Return: 0; -EBUSY when it has files; -EEXIST when its name is taken; -ENOMEM.
+ */
+int luo_session_recycle(struct luo_session *session)
+{
+	struct luo_session *other;
+	bool named = session->named;
+	int err;
+
+	if (session->nr_files)
+		return -EBUSY;
+
+	mutex_lock(&luo_sessions_lock);
+	other = rhashtable_lookup_fast(&luo_names[0], session->name, luo_names_params);
+	err = other ? -EEXIST : luo_records_resize(&luo_session_records, luo_nr_outgoing + 1);
+	if (err)
+		goto out_unlock;
+
+	/* One node for two tables: it leaves one before it enters the other. */
+	luo_session_remove_name(session);
+	WRITE_ONCE(session->incoming, false);
+	err = luo_session_insert_name(session);
+	if (err) {
+		WRITE_ONCE(session->incoming, true);
+		/* Not to be found by name, but it is finished anyhow. */
+		if (named)
+			luo_session_insert_name(session);
+		luo_records_resize(&luo_session_records, luo_nr_outgoing);
+		goto out_unlock;
+	}
+	luo_nr_outgoing++;
+	session->generation = 0;
+	session->flags = 0;
+	list_del(&session->list);
+	list_add_tail(&session->list, &luo_sessions[0]);
+	atomic64_dec(&luo_stats.sessions[1]);
+	atomic64_inc(&luo_stats.sessions[0]);
+	/* The struct file holds the module. */
+	session->pinned = false;
+	module_put(THIS_MODULE);
+out_unlock:
+	mutex_unlock(&luo_sessions_lock);
+	return err;
+}
+
 /* -------------------------------------------------------------------- freeze */
+
+/* Not in the image, and not frozen: lost if the machine jumps. */
+static bool luo_session_may_stay(const struct luo_session *session)
+{
+	return session->flags & LIVEUPDATE_SESSION_DROP_ON_FAILURE;
+}
 
 static int luo_session_freeze(struct luo_session *session, struct luo_session_ser *ser)
 {
@@ -362,6 +544,7 @@ static int luo_session_freeze(struct luo_session *session, struct luo_session_se
 
 	mutex_lock(&session->lock);
 	err = luo_files_freeze(session, ser);
+	session->frozen = !err;
 	mutex_unlock(&session->lock);
 	return err;
 }
@@ -369,7 +552,9 @@ static int luo_session_freeze(struct luo_session *session, struct luo_session_se
 static void luo_session_unfreeze(struct luo_session *session)
 {
 	mutex_lock(&session->lock);
-	luo_files_unfreeze(session);
+	if (session->frozen)
+		luo_files_unfreeze(session);
+	session->frozen = false;
 	mutex_unlock(&session->lock);
 }
 
@@ -378,33 +563,53 @@ static void luo_session_unfreeze(struct luo_session *session)
  * @root: gets the list of sessions, and how much is in it
  *
  * Called with luo_freeze_sem held for writing, which keeps the list as it is.
+ * A session that cannot be frozen is left out if its user wants it so.
  *
  * Return: 0, or the error of the first handler that said no; then nothing is
  * frozen.
  */
 int luo_sessions_freeze(struct luo_root_ser *root)
 {
-	struct luo_session_ser *ser;
+	struct luo_session_ser ser, *room;
 	struct luo_session *session;
-	u64 nr = 0;
 	int err;
 
+	luo_outcome = (struct luo_outcome){};
 	luo_records_begin(&luo_session_records);
 	list_for_each_entry(session, &luo_sessions[0], list) {
-		/* Room was made when the session was created. */
-		ser = luo_records_add(&luo_session_records);
-		err = WARN_ON_ONCE(!ser) ? -ENOSPC : luo_session_freeze(session, ser);
+		ser = (struct luo_session_ser){ .generation = root->generation };
+		memcpy(ser.name, session->name, sizeof(ser.name));
+		err = luo_session_freeze(session, &ser);
+		if (err && !luo_outcome.err) {
+			memcpy(luo_outcome.session, session->name,
+			       sizeof(luo_outcome.session));
+			luo_outcome.err = err;
+		}
+		if (err && luo_session_may_stay(session)) {
+			pr_warn("session '%s' cannot be frozen (error %d) and stays behind\n",
+				session->name, err);
+			luo_outcome.dropped++;
+			continue;
+		}
 		if (err)
 			goto err_unfreeze;
 
-		memcpy(ser->name, session->name, sizeof(ser->name));
-		ser->generation = root->generation;
-		nr++;
+		/* Room was made when the session was created. */
+		room = luo_records_add(&luo_session_records);
+		if (WARN_ON_ONCE(!room)) {
+			luo_session_unfreeze(session);
+			err = -ENOSPC;
+			goto err_unfreeze;
+		}
+		*room = ser;
+		luo_outcome.sessions++;
+		luo_outcome.files += session->nr_files;
+		luo_outcome.pages += session->nr_pages;
 	}
 	root->sessions = cpu_to_le64(luo_records_end(&luo_session_records));
-	root->nr_sessions = cpu_to_le64(nr);
-	root->nr_files = cpu_to_le64(atomic64_read(&luo_stats.files[0]));
-	root->nr_pages = cpu_to_le64(atomic64_read(&luo_stats.pages[0]));
+	root->nr_sessions = cpu_to_le64(luo_outcome.sessions);
+	root->nr_files = cpu_to_le64(luo_outcome.files);
+	root->nr_pages = cpu_to_le64(luo_outcome.pages);
 	return 0;
 
 err_unfreeze:

@@ -44,7 +44,8 @@
  * An image of ours refers to the page of the chain: it holds a reference to
  * the module.
  *
- * Locks: images_lock protects the list and the state; nothing is taken inside.
+ * Locks: images_lock protects the list and the state; inside of it a rehearsal
+ * freezes, and nobody takes it who holds a lock of the core.
  * The kernel's own kexec lock serialises loading.
  */
 struct image {
@@ -514,6 +515,33 @@ static void thaw(void)
 	luo_core_thaw();
 }
 
+/* Everything but the jump. Nothing is loaded and nobody jumps meanwhile. */
+static int rehearse(void)
+{
+	const struct image *img = NULL;
+	enum luo_armed what;
+	int err = -EALREADY;
+
+	mutex_lock(&images_lock);
+	if (frozen)
+		goto out_unlock;
+	what = armed(&img);
+	if (what == LUO_ARMED_OURS)
+		err = freeze(img->need, img->need_low);
+	else
+		err = freeze(0, 0);
+	if (err)
+		goto out_unlock;
+	thaw();
+	if (what == LUO_ARMED_FOREIGN && something_to_lose()) {
+		luo_error("the loaded kernel image cannot carry what is preserved: load it again with kexec -s, or luoctl load");
+		err = -EBUSY;
+	}
+out_unlock:
+	mutex_unlock(&images_lock);
+	return err;
+}
+
 static int live_update(void)
 {
 	const struct image *img = NULL;
@@ -685,22 +713,28 @@ static void install_worker(struct work_struct *work)
 }
 static DECLARE_WORK(install_work, install_worker);
 
+int luo_kexec_ready(void)
+{
+	flush_work(&install_work);
+	return install_err;
+}
+
+static const struct luo_kexec_ops kexec_ops = {
+	.ready = luo_kexec_ready,
+	.rehearse = rehearse,
+};
+
 /*
  * Hooks take a while (a second under emulation). After a live update nobody
  * waits for that, nor would it help anybody if the module did not load.
  */
 int luo_kexec_init(void)
 {
+	luo_core_set_kexec(&kexec_ops);
 	if (!luo_incoming_any())
 		return install();
 	queue_work(luo_unbound_wq, &install_work);
 	return 0;
-}
-
-int luo_kexec_ready(void)
-{
-	flush_work(&install_work);
-	return install_err;
 }
 
 void luo_kexec_exit(void)

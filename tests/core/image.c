@@ -17,8 +17,11 @@ void image_sample(struct image *image, unsigned int runs)
 	models[0].runs = runs;
 	models[1].runs = 1;
 	models[3].runs = 2;
-	for (i = 0; i < 3; i++)
+	/* The first file depends on nothing, the second on one, the third on two. */
+	for (i = 0; i < 3; i++) {
 		assert_int_equal(session_preserve_model(alpha, 100 + i, i), 0);
+		assert_int_equal(i < 2 ? flb_register(i) : 0, 0);
+	}
 	assert_int_equal(session_preserve_model(beta, 100, 3), 0);
 
 	assert_int_equal(luo_core_freeze(&root), 0);
@@ -58,6 +61,11 @@ void image_end(bool use)
 	u64 token;
 	int fd, file, i;
 
+	for (i = 0; use && i < 2; i++) {
+		flb_register(i);
+		if (!flb_get_incoming(i))
+			liveupdate_flb_put_incoming(&model_flbs[i].flb);
+	}
 	for (i = 0; use && i < 2; i++) {
 		fd = session_retrieve(names[i]);
 		for (token = 99; fd >= 0 && token < 104; token++) {

@@ -163,10 +163,19 @@ char events[1024];
 struct module model_module;
 
 static const struct file_operations model_fops, foreign_fops;
+static const struct liveupdate_flb_ops flb_ops;
+struct model_flb model_flbs[MODEL_FLBS];
 
 void models_reset(void)
 {
+	int n;
+
 	memset(models, 0, sizeof(models));
+	memset(model_flbs, 0, sizeof(model_flbs));
+	for (n = 0; n < MODEL_FLBS; n++) {
+		model_flbs[n].flb.ops = &flb_ops;
+		sprintf((char *)model_flbs[n].flb.compatible, "state-%d", n);
+	}
 	models_hostile = false;
 	events[0] = '\0';
 }
@@ -384,6 +393,96 @@ struct liveupdate_file_handler model_handler = {
 	.compatible = "model-v1",
 };
 
+/* -------------------------------------------------- a kind of shared state */
+
+static int flb_of(const struct liveupdate_flb *flb)
+{
+	return container_of(flb, struct model_flb, flb) - model_flbs;
+}
+
+static int flb_preserve(struct liveupdate_flb_op_args *args)
+{
+	int n = flb_of(args->flb);
+
+	event('p', n);
+	assert(!args->data && !args->obj);
+	if (model_flbs[n].preserve_err)
+		return model_flbs[n].preserve_err;
+	if (shim_fail())
+		return -ENOMEM;
+	args->data = 500 + n;
+	args->obj = &model_flbs[n];
+	return 0;
+}
+
+static void flb_unpreserve(struct liveupdate_flb_op_args *args)
+{
+	int n = flb_of(args->flb);
+
+	event('q', n);
+	assert(args->data == 500 + (u64)n && args->obj == &model_flbs[n]);
+}
+
+static int flb_retrieve(struct liveupdate_flb_op_args *args)
+{
+	int n = flb_of(args->flb);
+
+	event('r', n);
+	assert((args->data == 500 + (u64)n || models_hostile) && !args->obj);
+	if (model_flbs[n].retrieve_err)
+		return model_flbs[n].retrieve_err;
+	if (shim_fail())
+		return -ENOMEM;
+	args->obj = &model_flbs[n];
+	return 0;
+}
+
+static void flb_finish(struct liveupdate_flb_op_args *args)
+{
+	int n = flb_of(args->flb);
+
+	event('x', n);
+	assert(args->obj == &model_flbs[n]);
+}
+
+static const struct liveupdate_flb_ops flb_ops = {
+	.preserve = flb_preserve,
+	.unpreserve = flb_unpreserve,
+	.retrieve = flb_retrieve,
+	.finish = flb_finish,
+	.owner = &model_module,
+};
+
+int flb_register(int n)
+{
+	return liveupdate_register_flb(&model_handler, &model_flbs[n].flb);
+}
+
+static int flb_got(int n, int err, void *obj)
+{
+	if (err)
+		assert(!obj);
+	else
+		assert(obj == &model_flbs[n]);
+	return err;
+}
+
+int flb_get_incoming(int n)
+{
+	void *obj = NULL;
+	int err = liveupdate_flb_get_incoming(&model_flbs[n].flb, &obj);
+
+	return flb_got(n, err, obj);
+}
+
+int flb_get_outgoing(int n)
+{
+	void *obj = NULL;
+	int err = liveupdate_flb_get_outgoing(&model_flbs[n].flb, &obj);
+
+	return flb_got(n, err, obj);
+}
+
 /* ------------------------------------------------------------ user space */
 
 int start(void)
@@ -548,6 +647,18 @@ int session_finish(int fd)
 	struct liveupdate_session_finish arg = { .size = sizeof(arg) };
 
 	return fd_ioctl(fd, LIVEUPDATE_SESSION_FINISH, &arg);
+}
+
+int session_set_flags(int fd, u32 flags)
+{
+	struct liveupdate_session_set_flags arg = { .size = sizeof(arg), .flags = flags };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_SET_FLAGS, &arg);
+}
+
+int session_reopen(const char *name)
+{
+	return session_open(LIVEUPDATE_IOCTL_REOPEN_SESSION, name);
 }
 
 /* --------------------------------------------------------------- a reboot */

@@ -59,6 +59,25 @@ extern struct liveupdate_file_handler model_handler;
 
 void models_reset(void);
 
+/**
+ * struct model_flb - script of one piece of shared state, number n
+ *
+ * Its data in the image is n + 500; events are "pn qn rn xn ": preserve,
+ * unpreserve, retrieve, finish.
+ */
+struct model_flb {
+	struct liveupdate_flb flb;
+	int preserve_err, retrieve_err;
+};
+
+#define MODEL_FLBS 70
+extern struct model_flb model_flbs[MODEL_FLBS];
+
+/* With model_handler. Returns what the core says. */
+int flb_register(int n);
+int flb_get_incoming(int n);
+int flb_get_outgoing(int n);
+
 /* ------------------------------------------------------------ user space */
 
 #define TEST_NONCE	0x1122334455667788ULL
@@ -79,6 +98,8 @@ int session_preserve(int fd, u64 token, int file);
 int session_preserve_model(int fd, u64 token, int model);
 int session_retrieve_fd(int fd, u64 token);
 int session_finish(int fd);
+int session_set_flags(int fd, u32 flags);
+int session_reopen(const char *name);
 
 /* Freezes and keeps the image, ends this kernel; the image lies in the arena. */
 u64 kexec_away(void);

@@ -40,6 +40,13 @@ static int preserve(int session, u64 token, int file)
 	return session_preserve(session, token, file);
 }
 
+static int recycle(int session)
+{
+	struct liveupdate_session_recycle arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(session, LIVEUPDATE_SESSION_RECYCLE, &arg);
+}
+
 /* One life of two kernels. Returns false when no chance was left to fail. */
 static bool live(unsigned long fail_at)
 {
@@ -72,7 +79,10 @@ static bool live(unsigned long fail_at)
 		fd_close(files[i]);
 	}
 	TRY(luo_core_reserve_holes(3));
-	fd_close(TRY(session_create("c")));
+	fd = TRY(session_create("c"));
+	TRY(session_set_flags(fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE));
+	fd_close(fd);
+	fd_close(TRY(session_reopen("c")));
 
 	/* The core asks for nothing here; the handler of file 0 does. */
 	err = luo_core_freeze(&root);
@@ -116,6 +126,7 @@ static bool live(unsigned long fail_at)
 		assert_ptr_equal(shim_fds[fd], models[i].file);
 	}
 	TRY(session_finish(a));
+	TRY(recycle(a));
 	b = TRY(session_retrieve("b"));
 	fd = TRY(session_retrieve_fd(b, 3));
 	a = TRY(session_create("next"));

@@ -99,6 +99,16 @@ static struct luo_block_ser *files(unsigned int s)
 	return image_block(&image, session(s)->files);
 }
 
+static struct luo_flb_ser *flb(unsigned int i)
+{
+	return (struct luo_flb_ser *)((u8 *)image_first(&image, LUO_MAGIC_FLBS) + 32) + i;
+}
+
+static struct luo_block_ser *flbs(void)
+{
+	return image_first(&image, LUO_MAGIC_FLBS);
+}
+
 static void extent(struct luo_extent_ser *ser, u64 index, u64 pfn, u32 count, u8 order, u8 flags)
 {
 	luo_extent_pack(&(struct luo_extent){ index, pfn, count, order, flags }, ser);
@@ -108,7 +118,8 @@ static void extent(struct luo_extent_ser *ser, u64 index, u64 pfn, u32 count, u8
 #define RAW_ORDER(o) ((u64)(o) << LUO_EXTENT_INDEX_BITS)
 #define RAW_FLAG(f) ((u64)(f) << (LUO_EXTENT_INDEX_BITS + LUO_EXTENT_ORDER_BITS))
 
-enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM };
+enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
+	      FLB0, FLBS };
 
 #define CASES							\
 	/* the root */						\
@@ -206,6 +217,33 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM }
 	C(frames_twice, -EUCLEAN, FILE0, pages(0)->extent[9].where = pages(0)->extent[7].where) \
 	C(index_backwards, -EUCLEAN, FILE0, pages(0)->extent[9].index = pages(0)->extent[7].index) \
 	C(index_across_blocks, -EUCLEAN, FILE0, further()->extent[0].index = pages(0)->extent[9].index) \
+	/* FLBs; the first serves three files, the second two */	\
+	C(more_flbs, -EUCLEAN, ONLY_SUM, root()->nr_flbs++)			\
+	C(flbs_huge, -EUCLEAN, ONLY_SUM, root()->nr_flbs = U64_MAX)		\
+	C(flbs_64, -EUCLEAN, FLBS,					\
+	  (root()->nr_flbs = LUO_FLBS_MAX + 1, flbs()->nr = LUO_FLBS_MAX + 1)) \
+	C(flbs_next, -EUCLEAN, ONLY_SUM, flbs()->next = root()->flbs)	\
+	C(fewer_flbs, -EUCLEAN, FLBS, root()->nr_flbs--)		\
+	C(no_flbs, -EUCLEAN, FLBS, root()->nr_flbs = 0)			\
+	C(flbs_null, -EUCLEAN, FLBS, root()->flbs = 0)			\
+	C(flbs_are_root, -EUCLEAN, FLBS, root()->flbs = image.root)	\
+	C(flbs_outside, -EUCLEAN, FLBS, root()->flbs = 0x7000)		\
+	C(flbs_are_sessions, -EUCLEAN, BOTH, root()->flbs = root()->sessions) \
+	C(flbs_magic, -EUCLEAN, FLBS, flbs()->magic = LUO_MAGIC_HOLES)	\
+	C(flbs_seq, -EUCLEAN, FLBS, flbs()->seq = 1)			\
+	C(flbs_nonce, -EUCLEAN, FLBS, flbs()->nonce++)			\
+	C(flbs_nr_0, -EUCLEAN, FLBS, flbs()->nr = 0)			\
+	C(flb_endless, -EUCLEAN, FLB0, memset(flb(0)->compatible, 'x', 48))	\
+	C(flb_empty, -EUCLEAN, FLB0, memset(flb(0)->compatible, 0, 48))	\
+	C(flb_twice, -EUCLEAN, ONLY_SUM, strcpy(flb(1)->compatible, "state-0"))	\
+	C(flb_without_files, -EUCLEAN, ONLY_SUM, flb(0)->count = 0)		\
+	C(flb_more_files, -EUCLEAN, ONLY_SUM, flb(0)->count++)		\
+	C(flb_fewer_files, -EUCLEAN, ONLY_SUM, flb(0)->count--)		\
+	C(flb_huge, -EUCLEAN, ONLY_SUM, flb(0)->count = U64_MAX)	\
+	C(file_leaves_flb, -EUCLEAN, ONLY_SUM, file(1)->flbs = 0)	\
+	C(file_joins_flb, -EUCLEAN, ONLY_SUM, file(0)->flbs = 1)	\
+	C(file_unknown_flb, -EUCLEAN, ONLY_SUM, file(0)->flbs = 4)	\
+	C(file_all_flbs, -EUCLEAN, ONLY_SUM, file(0)->flbs = U64_MAX)	\
 	/* holes */							\
 	C(more_holes, -EUCLEAN, NOTHING, root()->nr_holes++)		\
 	C(fewer_holes, -EUCLEAN, NOTHING, root()->nr_holes--)		\
@@ -236,6 +274,17 @@ static void check(const char *name, int want, enum effect effect)
 	if (effect == ALL_LOST) {
 		assert_true(luo_core_idle());
 		assert_int_equal(arena_count(FRAME_RELEASED), 0);
+	} else if (effect == FLB0 || effect == FLBS) {
+		/* Files are not concerned; who needs the state gets to know. */
+		got = flb_get_incoming(0);
+		if (got != -EIO && (got != -ENOENT || effect != FLB0))
+			fail_msg("%s: %d for global state", name, got);
+		assert_int_equal(flb_get_incoming(1), effect == FLBS ? -EIO : 0);
+		if (effect == FLB0)
+			liveupdate_flb_put_incoming(&model_flbs[1].flb);
+		fd = session_retrieve("alpha");
+		for (u64 token = 100; token < 103; token++)
+			assert_file(fd, token, true);
 	} else if (effect == SESSION0) {
 		assert_true(session_retrieve("alpha") == -EIO || !session(0)->name[0] ||
 			    session(0)->name[63]);
@@ -323,6 +372,7 @@ static void test_foreign(void **state)
 /* Carry-over may bring two of one name: the newest answers. */
 static void test_same_name_other_generation(void **state)
 {
+	struct liveupdate_ioctl_retrieve_generation arg = { .size = sizeof(arg) };
 	int older, fd;
 
 	for (older = 0; older < 2; older++) {
@@ -338,6 +388,15 @@ static void test_same_name_other_generation(void **state)
 			assert_true(session_retrieve_fd(fd, 102) >= 0);
 		else
 			assert_int_equal(session_retrieve_fd(fd, 102), -ENOENT);
+		/* The other one by its generation only. */
+		strcpy((char *)arg.name, "alpha");
+		arg.generation = 8;
+		assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg), -EINVAL);
+		arg.generation = 7;
+		assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg), 0);
+		assert_int_equal(session_retrieve_fd(arg.fd, 102) >= 0, !older);
+		assert_int_equal(session_set_flags(arg.fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE), 0);
+		fd_close(arg.fd);
 		fd_close(fd);
 		assert_int_equal(session_retrieve("alpha"), -ENOENT);
 		assert_int_equal(counts().sessions_in, 1);
@@ -347,6 +406,25 @@ static void test_same_name_other_generation(void **state)
 		image_end(true);
 		image = sample;
 	}
+}
+
+/* It can be dropped, so that it is not counted for ever; its memory cannot. */
+static void test_drop_damaged(void **state)
+{
+	struct liveupdate_ioctl_drop_session arg = { .size = sizeof(arg), .name = "alpha" };
+	unsigned long before;
+
+	session(0)->flags = 1ULL << 63;
+	image_seal(&image);
+	assert_int_equal(image_receive(&image), -EUCLEAN);
+	assert_int_equal(session_retrieve("alpha"), -EIO);
+	before = arena_count(FRAME_RELEASED);
+	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg), 0);
+	assert_int_equal(arena_count(FRAME_RELEASED), before);
+	assert_int_equal(session_retrieve("alpha"), -ENOENT);
+	assert_int_equal(counts().sessions_in, 1);
+	assert_int_equal(counts().pages_in, models[3].runs);
+	image_end(true);
 }
 
 /* Anything, anywhere, with the checksums of a writer who means it. */
@@ -399,7 +477,7 @@ int main(void)
 #define T(x) cmocka_unit_test_setup_teardown(x, init, done)
 	const struct CMUnitTest tests[] = {
 		T(test_resealed), T(test_damaged_file_keeps_memory), T(test_foreign),
-		T(test_same_name_other_generation), T(test_random), T(test_bit_flips),
+		T(test_same_name_other_generation), T(test_drop_damaged), T(test_random), T(test_bit_flips),
 	};
 
 	return cmocka_run_group_tests_name("corrupt", tests, NULL, NULL);

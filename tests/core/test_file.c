@@ -348,7 +348,7 @@ static void test_registration(void **state)
 	assert_int_equal(liveupdate_register_file_handler(&without), -EINVAL);
 	assert_int_equal(liveupdate_register_file_handler(&same), -EEXIST);
 	assert_int_equal(liveupdate_register_file_handler(&fh), 0);
-	assert_true(list_empty(&fh.flb_list));
+	assert_int_equal(fh.flbs, 0);
 	assert_int_equal(liveupdate_register_file_handler(&fh), -EEXIST);
 
 	/* The first that says yes has it, though this one takes everything. */

@@ -20,8 +20,8 @@ static void test_round_trip(void **state)
 	int fd;
 
 	image_sample(&image, runs);
-	/* root, holes, sessions, files of both, pages of three and one more */
-	assert_int_equal(image.nr, 1 + 1 + 1 + 2 + 3 + 1);
+	/* root, holes, FLBs, sessions, files of both, pages of three and one more */
+	assert_int_equal(image.nr, 1 + 1 + 1 + 1 + 2 + 3 + 1);
 	assert_int_equal(image_receive(&image), 0);
 
 	assert_int_equal(counts().sessions_in, 2);
@@ -44,18 +44,20 @@ static void test_round_trip(void **state)
 	assert_false(luo_claimed(&arena_claims, ARENA_DATA + 6002));
 	assert_true(luo_claimed(&arena_claims, ARENA_DATA + 6100));
 
-	/* Blocks of records are not needed any more: holes, sessions, two of files. */
-	assert_int_equal(arena_count(FRAME_RELEASED), 4);
+	/* Blocks of records are not needed any more: holes, FLBs, sessions, two of files. */
+	assert_int_equal(arena_count(FRAME_RELEASED), 5);
+	assert_int_equal(flb_register(1), 0);
 
 	fd = session_retrieve("alpha");
 	assert_true(session_retrieve_fd(fd, 100) >= 0);
 	assert_int_equal(models[0].pages_seen, runs);
 	assert_true(session_retrieve_fd(fd, 102) >= 0);
 	fd_close(fd);
-	assert_int_equal(arena_count(FRAME_RELEASED), 4 + runs + 2 + 1 + 1);
+	assert_int_equal(arena_count(FRAME_RELEASED), 5 + runs + 2 + 1 + 1);
 	fd = session_retrieve("beta");
 	assert_int_equal(session_finish(fd), 0);
-	assert_int_equal(arena_count(FRAME_RELEASED), 4 + runs + 2 + 1 + 1 + 2 + 1);
+	assert_int_equal(arena_count(FRAME_RELEASED), 5 + runs + 2 + 1 + 1 + 2 + 1);
+	assert_non_null(strstr(events, "X3 r1 x1 "));
 }
 
 static void test_empty(void **state)
@@ -164,6 +166,17 @@ static void test_golden_read(void **state)
 		assert_true(session_retrieve_fd(fd, i) >= 0);
 	assert_string_equal(events, "R0 R1 R2 ");
 	assert_int_equal(models[0].pages_seen, 3);
+
+	/* Files 101, 102 and 100 of beta depend on 0, the last two of them on 1. */
+	assert_int_equal(flb_get_incoming(0), 0);
+	liveupdate_flb_put_incoming(&model_flbs[0].flb);
+	assert_int_equal(flb_get_incoming(2), -ENOENT);
+	assert_int_equal(flb_register(1), 0);
+	events[0] = '\0';
+	fd_close(fd);
+	assert_string_equal(events, "C0 C1 C2 X2 X1 X0 ");
+	fd_close(session_retrieve("beta"));
+	assert_string_equal(events, "C0 C1 C2 X2 X1 X0 C3 X3 r1 x1 x0 ");
 }
 
 int main(void)

@@ -17,6 +17,16 @@ static const struct {
 	{ LIVEUPDATE_SESSION_RETRIEVE_FD, 16, { -EINVAL, -EINVAL, 0 } },
 	{ LIVEUPDATE_SESSION_FINISH, 8, { -EINVAL, -EINVAL, 0 } },
 	{ LIVEUPDATE_SESSION_GET_NAME, 72, { -EINVAL, 0, 0 } },
+	{ LIVEUPDATE_IOCTL_GET_STATE, 64, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_IOCTL_REOPEN_SESSION, 72, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, 80, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_IOCTL_DROP_SESSION, 80, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_IOCTL_REHEARSE, 112, { 0, -EINVAL, -EINVAL } },
+	{ LIVEUPDATE_SESSION_UNPRESERVE_FD, 16, { -EINVAL, 0, -EINVAL } },
+	{ LIVEUPDATE_SESSION_SET_FLAGS, 8, { -EINVAL, 0, 0 } },
+	{ LIVEUPDATE_SESSION_GET_STATE, 40, { -EINVAL, 0, 0 } },
+	{ LIVEUPDATE_SESSION_LIST_FILES, 32, { -EINVAL, 0, 0 } },
+	{ LIVEUPDATE_SESSION_RECYCLE, 8, { -EINVAL, -EINVAL, 0 } },
 };
 
 static int incoming, outgoing;
@@ -25,6 +35,9 @@ static union {
 	struct liveupdate_ioctl_create_session create;
 	struct liveupdate_session_preserve_fd preserve;
 	struct liveupdate_session_retrieve_fd retrieve;
+	struct liveupdate_ioctl_retrieve_generation generation;
+	struct liveupdate_ioctl_drop_session drop;
+	struct liveupdate_session_unpreserve_fd unpreserve;
 	u8 bytes[256];
 } arg;
 
@@ -44,6 +57,7 @@ static long call(enum where where, unsigned int cmd, void *p)
 static void prepare(unsigned int i, u32 size)
 {
 	static unsigned int serial;
+	int file;
 
 	serial++;
 	memset(&arg, 0, sizeof(arg));
@@ -53,10 +67,26 @@ static void prepare(unsigned int i, u32 size)
 		sprintf((char *)arg.create.name, "new%u", serial);
 		break;
 	case LIVEUPDATE_IOCTL_RETRIEVE_SESSION:
+	case LIVEUPDATE_IOCTL_RETRIEVE_GENERATION:
+	case LIVEUPDATE_IOCTL_DROP_SESSION:
 		if (incoming >= 0)
 			fd_close(incoming);
 		incoming = -1;
-		strcpy((char *)arg.create.name, "in");
+		if (commands[i].cmd == LIVEUPDATE_IOCTL_RETRIEVE_SESSION)
+			strcpy((char *)arg.create.name, "in");
+		else if (commands[i].cmd == LIVEUPDATE_IOCTL_RETRIEVE_GENERATION)
+			strcpy((char *)arg.generation.name, "in");
+		else
+			strcpy((char *)arg.drop.name, "in");
+		break;
+	case LIVEUPDATE_IOCTL_REOPEN_SESSION:
+		strcpy((char *)arg.create.name, "kept");
+		break;
+	case LIVEUPDATE_SESSION_UNPRESERVE_FD:
+		arg.unpreserve.token = 1000000 + serial;
+		file = file_open_foreign();
+		assert_int_equal(session_preserve(outgoing, 1000000 + serial, file), 0);
+		fd_close(file);
 		break;
 	case LIVEUPDATE_SESSION_PRESERVE_FD:
 		arg.preserve.fd = file_open_foreign();
@@ -81,6 +111,9 @@ static int init(void **state)
 	incoming = session_retrieve("in");
 	outgoing = session_create("out");
 	assert_true(incoming >= 0 && outgoing >= 0);
+	fd = session_create("kept");
+	assert_int_equal(session_set_flags(fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE), 0);
+	fd_close(fd);
 	assert_int_equal(liveupdate_register_file_handler(&any_handler), 0);
 	return 0;
 }
@@ -91,16 +124,37 @@ static int done(void **state)
 	if (incoming < 0)
 		incoming = session_retrieve("in");
 	fd_close(outgoing);
+	fd_close(session_reopen("kept"));
 	liveupdate_unregister_file_handler(&any_handler);
 	return teardown(state);
 }
 
-/* The good result: 0, but FINISH has to refuse the file that is busy. */
+/* Gives back what a good call has got. */
+static void undo(unsigned int i)
+{
+	switch (commands[i].cmd) {
+	case LIVEUPDATE_IOCTL_REOPEN_SESSION:
+		session_set_flags(arg.create.fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE);
+		/* fallthrough */
+	case LIVEUPDATE_IOCTL_CREATE_SESSION:
+	case LIVEUPDATE_IOCTL_RETRIEVE_SESSION:
+	case LIVEUPDATE_IOCTL_RETRIEVE_GENERATION:
+		fd_close(arg.create.fd);
+	}
+}
+
+/* The good result: 0, but what would finish has to refuse the file that is busy. */
 static long good(unsigned int i, enum where where)
 {
 	long want = commands[i].on[where];
 
-	return !want && commands[i].cmd == LIVEUPDATE_SESSION_FINISH ? -EBUSY : want;
+	switch (commands[i].cmd) {
+	case LIVEUPDATE_SESSION_FINISH:
+	case LIVEUPDATE_SESSION_RECYCLE:
+	case LIVEUPDATE_IOCTL_DROP_SESSION:
+		return want ?: -EBUSY;
+	}
+	return want;
 }
 
 static void ensure_incoming(void)
@@ -128,8 +182,8 @@ static void test_sizes(void **state)
 			} else {
 				assert_int_equal(ret, good(i, where));
 				assert_int_equal(arg.size, size);
-				if (!ret && where == DEVICE)
-					fd_close(arg.create.fd);
+				if (!ret)
+					undo(i);
 			}
 			ensure_incoming();
 		}
@@ -165,7 +219,9 @@ static void test_order_of_checks(void **state)
 	/* 1. A number outside the table, before anything else. */
 	for (w = DEVICE; w <= INCOMING; w++) {
 		for (nr = 0; nr < 256; nr++) {
-			bool known = w == DEVICE ? nr < 2 : nr >= 0x40 && nr < 0x44;
+			bool known = w == DEVICE ?
+				nr < 2 || (nr >= 0x80 && nr < 0x85) :
+				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc5);
 
 			/* 2. Size unreadable, even for a foreign command. */
 			assert_int_equal(call(w, _IO(TYPE, nr), NULL), known ? -EFAULT : -EINVAL);
@@ -181,7 +237,9 @@ static void test_order_of_checks(void **state)
 		}
 	}
 	/* 4. Direction, before the size is looked at: a tail that would be E2BIG. */
-	for (i = 2; i < ARRAY_SIZE(commands); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!commands[i].on[DEVICE])
+			continue;
 		for (w = OUTGOING; w <= INCOMING; w++) {
 			memset(&arg, 1, sizeof(arg));
 			arg.size = sizeof(arg);
@@ -206,6 +264,7 @@ static void test_compat(void **state)
 	assert_int_equal(sizeof(struct liveupdate_session_retrieve_fd), 16);
 	assert_int_equal(sizeof(struct liveupdate_session_finish), 8);
 	assert_int_equal(sizeof(struct liveupdate_session_get_name), 72);
+	assert_int_equal(sizeof(struct liveupdate_file_info), 72);
 }
 
 static void test_no_fds(void **state)

@@ -165,7 +165,7 @@ static void test_unpublished(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(file); i++) {
 		snprintf(name, sizeof(name), "x%u", i);
-		assert_int_equal(luo_session_create((u8 *)name, &file[i]), 0);
+		assert_int_equal(luo_session_create((u8 *)name, 0, &file[i]), 0);
 	}
 	luo_session_publish(file[1]);
 

@@ -46,6 +46,9 @@ typedef __u64 u64;
 #define max(a, b)		({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define cond_resched()		do { } while (0)
+#define READ_ONCE(x)		(x)
+#define WRITE_ONCE(x, v)	((x) = (v))
+#define u64_to_user_ptr(x)	((void __user *)(uintptr_t)(x))
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the shim does not swap");
 #define cpu_to_le32(x)		((__le32)(x))
@@ -71,6 +74,7 @@ extern jmp_buf *shim_blocked;		/* where to go instead of waiting for ever */
 
 bool shim_fail(void);
 void shim_warn(const char *what, const char *file, int line);
+extern void (*shim_user_hook)(void);	/* before the next copy to user memory */
 void shim_user_deny(const void *start, size_t size, bool read, bool write);
 void shim_switch_task(void);		/* between two, each with locks of its own */
 void shim_task_work(void);		/* what happens on the way to user space */
@@ -288,5 +292,6 @@ struct new_utsname { char release[65]; };
 const struct new_utsname *init_utsname(void);
 
 #include "../../../include/linux/liveupdate.h"
+#include "../../../include/uapi/linux/liveupdate_ext.h"
 
 #endif /* LUO_PLAT_H */

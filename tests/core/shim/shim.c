@@ -402,8 +402,15 @@ unsigned long copy_from_user(void *to, const void __user *from, unsigned long n)
 	return 0;
 }
 
+void (*shim_user_hook)(void);
+
 unsigned long copy_to_user(void __user *to, const void *from, unsigned long n)
 {
+	void (*hook)(void) = shim_user_hook;
+
+	shim_user_hook = NULL;
+	if (hook)
+		hook();
 	if (!shim_user_ok(to, n, true))
 		return n;
 	memcpy(to, from, n);

@@ -28,11 +28,13 @@ module_param(what, charp, 0444);
 #define ROOT_FORMAT 32
 #define ROOT_SESSIONS 112
 #define ROOT_NR_SESSIONS 120
+#define ROOT_STAMP 184
+#define ROOT_STAMP_END 248
 #define SESSION_FILES (HDR_END + 64)
 #define SESSION_NR_FILES (HDR_END + 72)
 #define FILE_PAGES (HDR_END + 64)
 #define FILE_NR_PAGES (HDR_END + 72)
-#define FILE_SIZE 88
+#define FILE_SIZE 96
 #define PAGES_EXTENT (HDR_END + 512)
 #define NODE_ROOT_MAGIC 16
 #define NODE_IMAGE 24
@@ -73,7 +75,7 @@ static void seal(u8 *block, bool root)
 	for (i = 0; i < BLOCK; i++) {
 		u8 b = block[i];
 
-		if ((i >= HDR_CRC && i < HDR_CRC + 4) || (root && i >= 168 && i < 232))
+		if ((i >= HDR_CRC && i < HDR_CRC + 4) || (root && i >= ROOT_STAMP && i < ROOT_STAMP_END))
 			b = 0;
 		crc ^= b;
 		for (bit = 0; bit < 8; bit++)
