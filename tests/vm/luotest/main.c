@@ -72,6 +72,8 @@ static int cmd_memcpy(int argc, char **argv)
 	/* Or it might not happen at all. */
 	__asm__ volatile("" : : "r"(to) : "memory");
 	printf("%llu\n", (unsigned long long)(now_ns() - t) / 1000);
+	free(from);
+	free(to);
 	return 0;
 }
 
@@ -119,8 +121,7 @@ static void scan_file(int fd, const char *path)
 	while ((n = read(fd, buf, sizeof(buf))) > 0) {
 		len = n;
 		scan_bytes += n;
-		for (char *p = buf; (p = memmem(p, buf + len - p, magic,
-						sizeof(magic) - 1)); p++) {
+		if (memmem(buf, len, magic, sizeof(magic) - 1)) {
 			scan_hits++;
 			fprintf(stderr, "test data is readable in %s\n", path);
 			return;
