@@ -28,8 +28,8 @@
  * 6.1 and a panic later. So what is kept is covered by at most LUO_MAX_RANGES
  * ranges, and the gaps in them are given back by the module in the new kernel.
  *
- * Kernels to 6.12 also mark each range in their memory map, which takes up to
- * two entries. The map has 128, and three more for each possible NUMA node:
+ * Kernels to 6.12 also mark each range and each node in their memory map, which
+ * takes up to three entries a range. The map has 128, and three more for each possible NUMA node:
  * plenty in any distribution kernel, but one built without NUMA drops what does
  * not fit, and with it memory. That is what max_ranges= is for.
  *
@@ -41,7 +41,7 @@
  */
 static unsigned int max_ranges = LUO_MAX_RANGES;
 module_param(max_ranges, uint, 0444);
-MODULE_PARM_DESC(max_ranges, "Ranges in the reservation chain, 4 to 90; 50 for next kernels without CONFIG_NUMA [90]");
+MODULE_PARM_DESC(max_ranges, "Ranges in the reservation chain, 4 to 90; 35 for next kernels without CONFIG_NUMA [90]");
 
 static struct luo_setup_node *nodes;
 static u64 chain_nonce;
