@@ -46,7 +46,7 @@ judge() {
 	{
 		{ grep -E '^(not )?ok ' "$dir/result.tap" || :; } | tr -d '\r' | sed 's/^\(not ok\|ok\) [0-9]*/\1/'
 		cat "$dir/run.tap"
-	} | sed "s|^\(not ok\|ok\) - |\1 - vm/$name: |" >"$dir/verdict"
+	} | sed -E "s,^(not ok|ok) - ,\1 - vm/$name: ," >"$dir/verdict"
 	n=$(grep -c '^not ok' "$dir/verdict") || :
 	counts="$(grep -c '^ok' "$dir/verdict" || :) points"
 	if [ "$n" = 0 ]; then
