@@ -655,17 +655,33 @@ static struct notifier_block reboot_nb = {
 	.notifier_call = reboot_notify,
 };
 
-/* kexec_image is not exported; somebody may have loaded one before us. */
+/*
+ * kexec_image is not exported; somebody may have loaded one before us. That has
+ * to be read when the hooks are there, but opened when the module is loaded:
+ * in between, an initramfs moves /sys to another root, and there is no such path.
+ */
+static struct file *loaded_file;
+
+static void loaded_open(void)
+{
+	loaded_file = filp_open("/sys/kernel/kexec_loaded", O_RDONLY, 0);
+}
+
+static void loaded_close(void)
+{
+	if (!IS_ERR_OR_NULL(loaded_file))
+		fput(loaded_file);
+	loaded_file = NULL;
+}
+
 static bool kexec_is_loaded(void)
 {
 	char buf[4] = "";
 	loff_t pos = 0;
-	struct file *file = filp_open("/sys/kernel/kexec_loaded", O_RDONLY, 0);
 
-	if (IS_ERR(file))
+	if (IS_ERR_OR_NULL(loaded_file))
 		return true;
-	kernel_read(file, buf, sizeof(buf) - 1, &pos);
-	fput(file);
+	kernel_read(loaded_file, buf, sizeof(buf) - 1, &pos);
 	return buf[0] != '0';
 }
 
@@ -707,6 +723,7 @@ err_hooks:
 static void install_worker(struct work_struct *work)
 {
 	install_err = install();
+	loaded_close();
 	if (install_err)
 		luo_error("no hooks (%d): nothing can be preserved, but what arrived can be retrieved",
 			  install_err);
@@ -730,9 +747,15 @@ static const struct luo_kexec_ops kexec_ops = {
  */
 int luo_kexec_init(void)
 {
+	int err;
+
 	luo_core_set_kexec(&kexec_ops);
-	if (!luo_incoming_any())
-		return install();
+	loaded_open();
+	if (!luo_incoming_any()) {
+		err = install();
+		loaded_close();
+		return err;
+	}
 	queue_work(luo_unbound_wq, &install_work);
 	return 0;
 }
@@ -742,6 +765,7 @@ void luo_kexec_exit(void)
 	struct image *img, *next;
 
 	cancel_work_sync(&install_work);
+	loaded_close();
 	if (!installed)
 		return;
 	unregister_reboot_notifier(&reboot_nb);
