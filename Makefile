@@ -38,7 +38,7 @@ vm: module luoctl
 
 # --- checks -------------------------------------------------------------------
 
-.PHONY: check check-unit check-vm check-debug lint
+.PHONY: check check-unit check-vm check-selftests check-debug lint
 check:
 	@tests/run all
 
@@ -49,6 +49,10 @@ check-unit:
 check-vm:
 	@$(VM)/run -j $(JOBS) $(foreach c,$(CASE),--case $(c)) $(if $(CHAIN),--chain "$(CHAIN)") \
 		$(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+# The kernel's own tests, by name.
+check-selftests:
+	@$(VM)/selftests
 
 lint:
 	@tests/run lint
@@ -82,6 +86,7 @@ help:
 	@echo "make                   module for KERNELS=\"$(KERNELS)\", libluo, luoctl"
 	@echo "make check-unit        unit tests only"
 	@echo "make check-vm          VM cases only; CASE=NAME FROM=6.1 TO=6.12 CHAIN=\"6.1 6.1 6.12\""
+	@echo "make check-selftests   the kernel's own selftests for live update, listed by name"
 	@echo "make vm-shell          a shell in a VM; FROM= TO= as above"
 	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"

@@ -10,7 +10,8 @@ read -r luo_line </proc/cmdline
 for luo_word in $luo_line; do
 	case $luo_word in
 	luo.case=*) luo_case=${luo_word#*=} ;;
-	luo.stage=*) luo_stage=${luo_word#*=} ;;
+	# luo_stage=2 is what the init of the kernel's selftests adds.
+	luo.stage=* | luo_stage=*) luo_stage=${luo_word#*=} ;;
 	luo.chain=*) luo_chain=${luo_word#*=} ;;
 	luo.nonce=*) luo_nonce=${luo_word#*=} ;;
 	luo.shell=*) luo_shell=${luo_word#*=} ;;

@@ -1,0 +1,21 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# case: all selftests of 7.2, each test of two stages over an update of its own
+# chain: A A A A A
+# chain: A B A B A
+# memory: 512M
+# time: 240
+# when: selftests
+# needs: selftests 7.2
+#
+# The next kernel is started by their do_kexec.sh, which loads after a test has preserved.
+
+. /luo/selftests.sh
+st_version=7.2
+st_load=
+
+stage1() { st_row; }
+stage2() { st_row; }
+stage3() { st_row; }
+stage4() { st_row; }
+stage5() { st_row; }
