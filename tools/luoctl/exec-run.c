@@ -138,6 +138,8 @@ static int start_command(struct exec *exec)
 	ssize_t n;
 	pid_t pid;
 
+	/* Nobody may take us for ready from here on. */
+	set_state(exec, HOLDER_STARTING, NULL);
 	/* What was stored does not fit any more once the command runs. */
 	if (exec->holder.preserved && exec->files.stored) {
 		exec->files.stored = false;
@@ -193,7 +195,8 @@ static int start_command(struct exec *exec)
 	return 0;
 }
 
-static void store(struct exec *exec)
+/* @why: what to say of a command that does not run; may be NULL. */
+static void store(struct exec *exec, const char *why)
 {
 	if (exec_store(exec) < 0) {
 		set_state(exec, HOLDER_UNSTORED,
@@ -203,8 +206,18 @@ static void store(struct exec *exec)
 		    exec->session, getpid());
 		return;
 	}
-	set_state(exec, HOLDER_STORED, exec->ended ? "the command ended by itself" : NULL);
+	set_state(exec, HOLDER_STORED, why);
 	say("%s: ready for the kexec; holding the session", exec->session);
+}
+
+/*
+ * A start takes the mark from what was stored, so if it fails all is stored
+ * once more: else a kexec would lose the kept files.
+ */
+static void start_or_store(struct exec *exec)
+{
+	if (start_command(exec) < 0)
+		store(exec, "the command could not be started again");
 }
 
 /* Reaps; true when the command has just ended. */
@@ -284,11 +297,12 @@ static void stopped(struct exec *exec, struct loop *loop)
 	report_end(exec);
 	if (loop->release)
 		return;
-	store(exec);
-	if (loop->resume && exec->holder.state == HOLDER_STORED) {
+	/* Not even for a moment does it look ready when it will start again. */
+	if (loop->resume) {
 		loop->resume = false;
-		if (start_command(exec) < 0)
-			set_state(exec, HOLDER_STORED, "the command could not be started again");
+		start_or_store(exec);
+	} else {
+		store(exec, exec->ended ? "the command ended by itself" : NULL);
 	}
 }
 
@@ -349,17 +363,19 @@ static void on_signal(struct exec *exec, struct loop *loop, int number)
 		if (running)
 			stop_command(exec);
 		else if (exec->holder.state == HOLDER_UNSTORED)
-			store(exec);
+			store(exec, NULL);
 		break;
 	case SIGUSR2:
 		loop->terms = 0;
 		if (running) {
 			loop->resume = exec->holder.state == HOLDER_STOPPING;
 		} else if (exec->incoming) {
-			if (exec_arrive(exec) < 0 || start_command(exec) < 0)
+			if (exec_arrive(exec) < 0)
 				set_state(exec, HOLDER_FAILED, "what arrived cannot be used");
-		} else if (start_command(exec) < 0) {
-			set_state(exec, exec->holder.state, "the command could not be started again");
+			else
+				start_or_store(exec);
+		} else {
+			start_or_store(exec);
 		}
 		break;
 	}
@@ -440,7 +456,7 @@ int exec_run(struct exec *exec)
 		}
 		/* Restored, but it does not run: what was restored is stored again. */
 		if (r < 0)
-			store(exec);
+			store(exec, "the command could not be started");
 	}
 	run_loop(exec);
 	if (exec->holder.state == HOLDER_FAILED || exec->holder.state == HOLDER_UNSTORED)

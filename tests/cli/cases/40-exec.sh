@@ -298,6 +298,25 @@ exec_start cache --memfd "$dir/memory:1M" -- /nowhere/at/all
 logged 'command: does not exist' 'starting /nowhere/at/all: No such file'
 gone 'command: does not exist' 1
 
+# What was stored stays stored when the command does not start again.
+begin nostart
+serve
+reach 'nostart: running' running
+wait_for grep -q 'start 1' "$dir/out"
+kill -USR1 "$holder"
+reach 'nostart: stored' stored
+rm "$dir/memory"
+echo mine >"$dir/memory"
+kill -USR2 "$holder"
+logged 'nostart: said' 'is there already and was not made'
+reach 'nostart: stored again' stored
+jump
+serve
+logged 'nostart: the kept file came' '1 kept file'
+wait_for grep -q 'start 2' "$dir/out" && ok 'nostart: nothing was lost' ||
+	not_ok 'nostart: nothing was lost' "$(cat "$dir/out" "$dir/err")"
+finish 'nostart: released'
+
 begin ends
 SERVICE_FAIL=5 serve
 reach 'ends: stored and held' stored
