@@ -16,6 +16,9 @@
 
 #include "holder.h"
 
+/* How long a holder that was asked to start its command may go on to look ready. */
+#define RESUME_WAIT_MS 5000
+
 struct kexec {
 	struct luoctl *ctl;
 	struct holder_list holders;
@@ -34,6 +37,18 @@ static uint64_t monotonic_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+/* Signals arrive late: whoever calls us again must not find it ready still. */
+static void wait_resumed(struct kexec *kexec, const struct holder *holder)
+{
+	const struct timespec step = { .tv_nsec = 50 * 1000000L };
+	uint64_t end = monotonic_ms() + RESUME_WAIT_MS;
+	struct holder now;
+
+	while (!holder_read(kexec->ctl, holder->session, &now) && now.pid == holder->pid &&
+	       (now.state == HOLDER_STORED || now.state == HOLDER_UNSTORED) && monotonic_ms() < end)
+		nanosleep(&step, NULL);
+}
+
 static void resume(struct kexec *kexec)
 {
 	for (unsigned int i = 0; i < kexec->holders.count; i++) {
@@ -44,6 +59,9 @@ static void resume(struct kexec *kexec)
 		else
 			say("%s: starting again", kexec->holders.items[i].session);
 	}
+	for (unsigned int i = 0; i < kexec->holders.count; i++)
+		if (kexec->stopped[i])
+			wait_resumed(kexec, &kexec->holders.items[i]);
 }
 
 /* How many are not ready? Reads each one's state again. */
