@@ -174,6 +174,7 @@ static int watch(struct kexec *kexec)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGQUIT);
 	sigaddset(&mask, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
 		return -errno;
@@ -245,6 +246,9 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	}
 	if (optind < argc)
 		return usage(self, "'%s' is one argument too many", argv[optind]);
+
+	/* Dying of a message would leave stopped what we have stopped. */
+	signal(SIGPIPE, SIG_IGN);
 
 	code = check_image(ctl, kexec.force);
 	if (code != EXIT_DONE)

@@ -338,6 +338,7 @@ static void on_signal(struct exec *exec, struct loop *loop, int number)
 		break;
 	case SIGTERM:
 	case SIGINT:
+	case SIGQUIT:
 		loop->terms++;
 		loop->resume = false;
 		if (running && loop->terms == 1) {
@@ -399,7 +400,13 @@ static void run_loop(struct exec *exec)
 
 static int watch_signals(struct exec *exec)
 {
-	static const int numbers[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	/*
+	 * The last ones are for nothing but that they do not kill us, and what
+	 * we hold with us: SIGPIPE when nobody reads our messages any more,
+	 * SIGXFSZ when a limit is in the way of storing.
+	 */
+	static const int numbers[] = { SIGCHLD, SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGUSR1,
+				       SIGUSR2, SIGPIPE, SIGALRM, SIGXFSZ, SIGXCPU };
 	sigset_t mask;
 
 	sigemptyset(&mask);

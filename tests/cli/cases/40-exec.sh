@@ -326,6 +326,19 @@ logged 'ends: the first SIGTERM holds' 'once more to release it'
 kill -TERM "$holder"
 gone 'ends: the second releases' 1
 
+# Nobody reads its messages any more.
+begin pipe
+mkfifo "$dir/err"
+"${luoctl[@]}" exec --session pipe --memfd "$dir/memory:1M" -- sleep 1000 2>"$dir/err" &
+holder=$!
+head -n 1 "$dir/err" >/dev/null
+rm "$dir/err"
+reach 'pipe: running' running
+kill -TERM "$holder"
+reach 'pipe: stored' stored
+: >"$dir/err"
+finish 'pipe: released'
+
 begin slow
 exec_start cache --memfd "$dir/memory:1M" -- sh -c "trap '' USR1; echo up; while :; do sleep 1; done"
 wait_for grep -q up "$dir/out"
