@@ -4,7 +4,9 @@
  * each subcommand.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "luoctl.h"
 
@@ -26,12 +28,27 @@ static int show_usage(FILE *to)
 	return to == stdout ? finish_output(EXIT_DONE) : EXIT_USAGE;
 }
 
+/*
+ * If a standard descriptor is closed the next file gets its number: messages
+ * would be written into the memory that is to be preserved.
+ */
+static int open_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -EBADF;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct luo_system_options options = { .size = sizeof(options) };
 	struct luoctl ctl = { .root = "" };
 	int r, code;
 
+	r = open_standard();
+	if (r < 0)
+		return EXIT_FAILED;
 	argc--;
 	argv++;
 	/* For tests: a directory in place of "/". */

@@ -339,6 +339,16 @@ reach 'pipe: stored' stored
 : >"$dir/err"
 finish 'pipe: released'
 
+# Without standard descriptors: nothing of ours gets into the memory.
+begin closed
+"${luoctl[@]}" exec --session closed --memfd "$dir/memory:1M" -- sleep 1000 <&- >&- 2>&- &
+holder=$!
+: >"$dir/err"
+reach 'closed: running' running
+[ "$(tr -d '\0' <"$dir/memory" | wc -c)" = 0 ] && ok 'closed: the memory is empty' ||
+	not_ok 'closed: the memory is empty' "$(head -c 200 "$dir/memory" | tr -d '\0')"
+finish 'closed: released'
+
 begin slow
 exec_start cache --memfd "$dir/memory:1M" -- sh -c "trap '' USR1; echo up; while :; do sleep 1; done"
 wait_for grep -q up "$dir/out"
