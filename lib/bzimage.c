@@ -151,23 +151,32 @@ static int parse(const char *path, int fd, struct luo_kernel_info *known, struct
 	return 0;
 }
 
-int luo_kernel_inspect(const char *path, struct luo_kernel_info *info, char *ret_error,
-		       size_t error_size)
+int luo_kernel_inspect_fd(int fd, const char *path, uint64_t file_size,
+			  struct luo_kernel_info *info, struct luo_text *error)
 {
-	struct luo_text error = { ret_error, error_size };
-	struct luo_kernel_info known = { .size = sizeof(known) };
-	int fd, r;
+	struct luo_kernel_info known = { .size = sizeof(known), .file_size = file_size };
+	int r;
 
-	if (info->size < sizeof(info->size))
-		return luo_fail(&error, -EINVAL, "size of struct luo_kernel_info is not set");
-	fd = luo_open_regular(path, &known.file_size);
-	if (fd < 0)
-		return luo_fail(&error, fd, "%s: %s", path,
-				fd == -ENOEXEC ? "not a regular file" : strerror(-fd));
-	r = parse(path, fd, &known, &error);
-	close(fd);
+	r = parse(path, fd, &known, error);
 	if (r < 0)
 		return r;
 	luo_copy_sized(info, &known, sizeof(known));
 	return 0;
+}
+
+int luo_kernel_inspect(const char *path, struct luo_kernel_info *info, char *ret_error,
+		       size_t error_size)
+{
+	struct luo_text error = { ret_error, error_size };
+	uint64_t file_size;
+	int fd, r;
+
+	if (info->size < sizeof(info->size))
+		return luo_fail(&error, -EINVAL, "size of struct luo_kernel_info is not set");
+	fd = luo_open_said(path, &file_size, &error);
+	if (fd < 0)
+		return fd;
+	r = luo_kernel_inspect_fd(fd, path, file_size, info, &error);
+	close(fd);
+	return r;
 }

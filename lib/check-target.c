@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "luo-private.h"
 
@@ -189,20 +190,35 @@ static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint
 			 "the command line is fine");
 }
 
-void luo_check_target_files(struct luo_checker *checker, const char *kernel, const char *initrd,
-			    const char *cmdline)
+void luo_target_release(struct luo_target *target)
 {
+	if (target->kernel_fd >= 0)
+		close(target->kernel_fd);
+	if (target->initrd_fd >= 0)
+		close(target->initrd_fd);
+	free(target->kernel);
+	free(target->initrd);
+	free(target->cmdline);
+}
+
+void luo_check_target_files(struct luo_checker *checker, struct luo_target *target)
+{
+	const char *kernel = target->kernel, *initrd = target->initrd;
 	struct luo_kernel_info kernel_info = { .size = sizeof(kernel_info) };
 	struct luo_initrd_info initrd_info = { .size = sizeof(initrd_info) };
 	struct luo_status status = { .size = sizeof(status) };
-	char error[LUO_ERROR_SIZE] = "";
+	char text[LUO_ERROR_SIZE] = "";
+	struct luo_text error = { text, sizeof(text) };
+	uint64_t size;
 	int r;
 
 	luo_system_get_status(checker->system, &status);
 
-	r = luo_kernel_inspect(kernel, &kernel_info, error, sizeof(error));
+	r = target->kernel_fd = luo_open_said(kernel, &size, &error);
+	if (r >= 0)
+		r = luo_kernel_inspect_fd(r, kernel, size, &kernel_info, &error);
 	if (r < 0) {
-		luo_check_report(checker, "target-kernel", LUO_VERDICT_FAIL, r, NULL, "%s", error);
+		luo_check_report(checker, "target-kernel", LUO_VERDICT_FAIL, r, NULL, "%s", text);
 		return;
 	}
 	luo_check_report(checker, "target-kernel", LUO_VERDICT_OK, 0, NULL, "%s is Linux %s", kernel,
@@ -214,16 +230,19 @@ void luo_check_target_files(struct luo_checker *checker, const char *kernel, con
 				 "no initrd found for %s", kernel);
 		return;
 	}
-	r = luo_initrd_inspect(initrd, *kernel_info.release ? kernel_info.release : NULL,
-			       &initrd_info, error, sizeof(error));
+	r = target->initrd_fd = luo_open_said(initrd, &size, &error);
+	if (r >= 0)
+		r = luo_initrd_inspect_fd(r, initrd, size,
+					  *kernel_info.release ? kernel_info.release : NULL,
+					  &initrd_info, &error);
 	if (r == -EOPNOTSUPP) {
 		luo_check_report(checker, "target-initrd", LUO_VERDICT_FAIL, -ENOEXEC, NULL, "%s",
-				 error);
+				 text);
 		return;
 	}
 	if (r < 0) {
 		luo_check_report(checker, "target-initrd", LUO_VERDICT_FAIL,
-				 r == -EBADMSG ? -ENOEXEC : r, NULL, "%s", error);
+				 r == -EBADMSG ? -ENOEXEC : r, NULL, "%s", text);
 		return;
 	}
 	{
@@ -237,7 +256,7 @@ void luo_check_target_files(struct luo_checker *checker, const char *kernel, con
 	check_module(checker, &status, initrd, &initrd_info, kernel_info.release);
 	check_size(checker, &status, &kernel_info, initrd_info.file_size);
 	check_config(checker, kernel, kernel_info.release);
-	check_cmdline(checker, cmdline, kernel_info.cmdline_max);
+	check_cmdline(checker, target->cmdline, kernel_info.cmdline_max);
 }
 
 int luo_check_target(struct luo_system *system, const struct luo_kexec_options *options,
@@ -248,10 +267,10 @@ int luo_check_target(struct luo_system *system, const struct luo_kexec_options *
 		.callback = callback,
 		.userdata = userdata,
 	};
-	char *kernel, *initrd, *cmdline;
+	struct luo_target target = LUO_TARGET_INIT;
 	int r;
 
-	r = luo_kexec_find_target(system, options, &kernel, &initrd, &cmdline);
+	r = luo_kexec_find_target(system, options, &target.kernel, &target.initrd, &target.cmdline);
 	if (r == -ENOMEM || r == -EINVAL)
 		return r;
 	if (r < 0) {
@@ -261,9 +280,7 @@ int luo_check_target(struct luo_system *system, const struct luo_kexec_options *
 				 "nor /vmlinuz");
 		return checker.failed;
 	}
-	luo_check_target_files(&checker, kernel, initrd, cmdline);
-	free(kernel);
-	free(initrd);
-	free(cmdline);
+	luo_check_target_files(&checker, &target);
+	luo_target_release(&target);
 	return checker.failed;
 }

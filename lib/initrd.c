@@ -225,12 +225,12 @@ static int walk(struct luo_source *source, struct luo_cpio *cpio)
 	}
 }
 
-int luo_initrd_inspect(const char *path, const char *release, struct luo_initrd_info *info,
-		       char *ret_error, size_t error_size)
+int luo_initrd_inspect_fd(int fd, const char *path, uint64_t file_size, const char *release,
+			  struct luo_initrd_info *info, struct luo_text *error)
 {
 	char text[512] = "";
-	struct luo_text error = { ret_error, error_size }, inner = { text, sizeof(text) };
-	struct luo_initrd_info known = { .size = sizeof(known) };
+	struct luo_text inner = { text, sizeof(text) };
+	struct luo_initrd_info known = { .size = sizeof(known), .file_size = file_size };
 	struct initrd initrd = {
 		.path = path,
 		.release = release,
@@ -239,36 +239,42 @@ int luo_initrd_inspect(const char *path, const char *release, struct luo_initrd_
 	};
 	struct luo_source source;
 	struct luo_cpio cpio;
-	int fd, r;
+	int r;
 
-	if (info->size < sizeof(info->size))
-		return luo_fail(&error, -EINVAL, "size of struct luo_initrd_info is not set");
-	fd = luo_open_regular(path, &known.file_size);
-	if (fd < 0)
-		return luo_fail(&error, fd, "%s: %s", path,
-				fd == -ENOEXEC ? "not a regular file" : strerror(-fd));
-	if (!known.file_size) {
-		close(fd);
-		return luo_fail(&error, -EBADMSG, "%s is empty: make the initrd again", path);
-	}
+	if (!file_size)
+		return luo_fail(error, -EBADMSG, "%s is empty: make the initrd again", path);
 	r = luo_source_open(&source, fd);
-	if (r < 0) {
-		close(fd);
-		return luo_fail(&error, r, "out of memory");
-	}
+	if (r < 0)
+		return luo_fail(error, r, "out of memory");
 	luo_cpio_init(&cpio, &initrd_ops, &initrd, &inner);
 	r = walk(&source, &cpio);
 	luo_source_close(&source);
-	close(fd);
 	free(initrd.module.data);
 	if (r < 0)
-		return luo_fail(&error, r, "%s: %s", path, text);
+		return luo_fail(error, r, "%s: %s", path, text);
 	if (!cpio.archives)
-		return luo_fail(&error, -EBADMSG, "%s contains no archive: make the initrd again",
+		return luo_fail(error, -EBADMSG, "%s contains no archive: make the initrd again",
 				path);
 	known.archives = cpio.archives;
 	known.files = cpio.files;
 	known.unpacked_size = cpio.unpacked;
 	luo_copy_sized(info, &known, sizeof(known));
 	return 0;
+}
+
+int luo_initrd_inspect(const char *path, const char *release, struct luo_initrd_info *info,
+		       char *ret_error, size_t error_size)
+{
+	struct luo_text error = { ret_error, error_size };
+	uint64_t file_size;
+	int fd, r;
+
+	if (info->size < sizeof(info->size))
+		return luo_fail(&error, -EINVAL, "size of struct luo_initrd_info is not set");
+	fd = luo_open_said(path, &file_size, &error);
+	if (fd < 0)
+		return fd;
+	r = luo_initrd_inspect_fd(fd, path, file_size, release, info, &error);
+	close(fd);
+	return r;
 }

@@ -270,11 +270,11 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 		.callback = first_failure,
 		.userdata = &text,
 	};
-	char *kernel = NULL, *initrd = NULL, *cmdline = NULL;
-	int kernel_fd = -1, initrd_fd = -1, r;
+	struct luo_target target = LUO_TARGET_INIT;
 	struct luo_kexec_options known;
 	bool only_scratch;
 	uint64_t size;
+	int r;
 
 	if (text.buf && text.size)
 		*text.buf = '\0';
@@ -293,7 +293,7 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 		luo_check_kexec_allowed(&checker);
 	if (checker.failed && !(known.flags & LUO_KEXEC_FORCE))
 		return checker.first_error;
-	r = luo_kexec_find_target(system, options, &kernel, &initrd, &cmdline);
+	r = luo_kexec_find_target(system, options, &target.kernel, &target.initrd, &target.cmdline);
 	if (r == -ENOENT && !known.kernel)
 		return luo_fail(&text, r,
 				"no kernel found: there is neither /boot/vmlinuz-VERSION nor "
@@ -302,7 +302,7 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 		return luo_fail(&text, r, "finding the kernel: %s", strerror(-r));
 
 	if (!checker.failed)
-		luo_check_target_files(&checker, kernel, initrd, cmdline);
+		luo_check_target_files(&checker, &target);
 	/*
 	 * If scratch is all that is wrong the module has the last word: it tries
 	 * to get more when an image is loaded.
@@ -313,35 +313,29 @@ int luo_kexec_load(struct luo_system *system, const struct luo_kexec_options *op
 		goto out;
 	}
 
-	kernel_fd = luo_open_regular(kernel, &size);
-	if (kernel_fd < 0) {
-		r = luo_fail(&text, kernel_fd, "%s: %s", kernel, strerror(-kernel_fd));
-		goto out;
-	}
-	if (initrd) {
-		initrd_fd = luo_open_regular(initrd, &size);
-		if (initrd_fd < 0) {
-			r = luo_fail(&text, initrd_fd, "%s: %s", initrd, strerror(-initrd_fd));
+	/* Not open yet when the checks did not get there. */
+	if (target.kernel_fd < 0) {
+		r = target.kernel_fd = luo_open_said(target.kernel, &size, &text);
+		if (r < 0)
 			goto out;
-		}
+	}
+	if (target.initrd && target.initrd_fd < 0) {
+		r = target.initrd_fd = luo_open_said(target.initrd, &size, &text);
+		if (r < 0)
+			goto out;
 	}
 	r = 0;
-	if (syscall(SYS_kexec_file_load, kernel_fd, initrd_fd, strlen(cmdline) + 1, cmdline,
-		    initrd_fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0UL) < 0) {
+	if (syscall(SYS_kexec_file_load, target.kernel_fd, target.initrd_fd,
+		    strlen(target.cmdline) + 1, target.cmdline,
+		    target.initrd_fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0UL) < 0) {
 		r = -errno;
 		if (!only_scratch || r != -ENOSPC)
-			fail_kernel(system, &text, r, kernel, explain_load(r));
+			fail_kernel(system, &text, r, target.kernel, explain_load(r));
 	} else if (only_scratch && text.buf && text.size) {
 		*text.buf = '\0';
 	}
 out:
-	if (kernel_fd >= 0)
-		close(kernel_fd);
-	if (initrd_fd >= 0)
-		close(initrd_fd);
-	free(kernel);
-	free(initrd);
-	free(cmdline);
+	luo_target_release(&target);
 	return r;
 }
 

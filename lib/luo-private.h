@@ -61,6 +61,9 @@ ssize_t luo_read_full(int fd, void *buf, size_t size);
 /* Opens a regular file for reading. */
 int luo_open_regular(const char *path, uint64_t *ret_size);
 
+/* The same, and says what is wrong. */
+int luo_open_said(const char *path, uint64_t *ret_size, struct luo_text *error);
+
 /* Release of the running kernel. */
 int luo_system_release(struct luo_system *system, char ret_release[LUO_RELEASE_SIZE]);
 
@@ -230,9 +233,27 @@ void luo_check_report(struct luo_checker *checker, const char *id, int verdict, 
 void luo_check_kexec_allowed(struct luo_checker *checker);
 void luo_check_provider(struct luo_checker *checker);
 
-/* All checks of a target that has been found. */
-void luo_check_target_files(struct luo_checker *checker, const char *kernel, const char *initrd,
-			    const char *cmdline);
+/*
+ * A target that has been found. What is checked must be what is loaded, also
+ * if a package is installed in the meantime: the files are opened once.
+ */
+struct luo_target {
+	char *kernel, *initrd, *cmdline; /* @initrd may be NULL */
+	int kernel_fd, initrd_fd; /* -1: not open yet */
+};
+
+#define LUO_TARGET_INIT { .kernel_fd = -1, .initrd_fd = -1 }
+
+void luo_target_release(struct luo_target *target);
+
+/* All checks of a target. Opens its files, which stay open. */
+void luo_check_target_files(struct luo_checker *checker, struct luo_target *target);
+
+/* luo_kernel_inspect() and luo_initrd_inspect() of open files; @path is for messages. */
+int luo_kernel_inspect_fd(int fd, const char *path, uint64_t file_size,
+			  struct luo_kernel_info *info, struct luo_text *error);
+int luo_initrd_inspect_fd(int fd, const char *path, uint64_t file_size, const char *release,
+			  struct luo_initrd_info *info, struct luo_text *error);
 
 int luo_kexec_options_check(const struct luo_kexec_options *options,
 			    struct luo_kexec_options *ret_known);

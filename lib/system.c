@@ -184,6 +184,16 @@ int luo_open_regular(const char *path, uint64_t *ret_size)
 	return fd;
 }
 
+int luo_open_said(const char *path, uint64_t *ret_size, struct luo_text *error)
+{
+	int fd = luo_open_regular(path, ret_size);
+
+	if (fd < 0)
+		return luo_fail(error, fd, "%s: %s", path,
+				fd == -ENOEXEC ? "not a regular file" : strerror(-fd));
+	return fd;
+}
+
 int luo_system_release(struct luo_system *system, char ret_release[LUO_RELEASE_SIZE])
 {
 	char buf[LUO_RELEASE_SIZE];
