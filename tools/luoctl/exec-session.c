@@ -243,6 +243,12 @@ static int use_incoming(struct exec *exec)
 		say("%s: the kexec came while the command was running: its memory is here, its "
 		    "kept files are not (stop it before, 'luoctl kexec' does that)",
 		    exec->session);
+		/* What is there is of an earlier stop, and the memory went on. */
+		for (unsigned int i = 0; exec->files.memfd_count && i < came.keep_count; i++) {
+			r = exec_keep_set_aside(exec, &came.keeps[i]);
+			if (r < 0)
+				goto out;
+		}
 	}
 
 	r = luo_session_finish(exec->incoming);

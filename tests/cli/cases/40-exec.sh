@@ -377,9 +377,12 @@ serve
 reach 'jump while running: first' running
 wait_for grep -q 'start 1' "$dir/out"
 jump
+echo 'of an earlier stop' >"$dir/file"
 serve
 logged 'jump while running: said' 'the kexec came while the command was running'
 reach 'jump while running: memory is back' running
+[ -e "$dir/file.stale" ] && ok 'jump while running: a file older than the memory is moved aside' ||
+	not_ok 'jump while running: a file older than the memory is moved aside' "$(ls "$dir")"
 finish 'jump while running: released'
 
 # --- paths -------------------------------------------------------------------
