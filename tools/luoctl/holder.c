@@ -60,8 +60,9 @@ static bool lock_is_held(const char *path)
 	int fd;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	/* A user who may not look may not send signals either: he sees the file. */
 	if (fd < 0)
-		return false;
+		return errno == EACCES;
 	held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 	close(fd);
 	return held;
@@ -284,6 +285,11 @@ int holder_write(struct luoctl *ctl, const struct holder *holder)
 		fprintf(file, "%s\n", text);
 		if (fclose(file) || rename(temp, path) < 0)
 			r = -errno;
+	}
+	/* Better none than an old one that says that we are ready. */
+	if (r < 0) {
+		unlink(temp);
+		unlink(path);
 	}
 	json_object_put(object);
 	return r;
