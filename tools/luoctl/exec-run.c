@@ -77,14 +77,18 @@ static int take_lock(struct exec *exec)
 	}
 	if (!holder_path(exec->ctl, exec->session, ".lock", path, sizeof(path)))
 		return -ENAMETOOLONG;
-	for (int i = 0; i < LOCK_TRIES; i++) {
+	/* With a session that was taken over there is no giving up: it would be lost. */
+	for (int i = 0; i < LOCK_TRIES || exec->incoming; i++) {
 		r = try_lock(path);
 		if (r >= 0) {
 			exec->lock_fd = r;
 			return 0;
 		}
-		if (r != -EWOULDBLOCK && r != -EAGAIN)
+		if (r != -EWOULDBLOCK && r != -EAGAIN && !exec->incoming)
 			break;
+		if (i == LOCK_TRIES)
+			say("%s: waiting for the lock %s, with the incoming session held (process %d)",
+			    exec->session, path, getpid());
 		if (!exec->incoming && !holder_read(exec->ctl, exec->session, &other)) {
 			if (other.state != HOLDER_FAILED || other.incoming_fd < 0) {
 				say("%s: process %d runs this session already", exec->session,

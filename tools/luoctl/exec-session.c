@@ -396,13 +396,15 @@ int exec_take_over(struct exec *exec, const struct holder *holder)
 	/* From here on our duplicate keeps the session. */
 	if (pidfd_send_signal(pid_fd, SIGHUP, NULL, 0) < 0 && errno != ESRCH) {
 		r = -errno;
+		luo_session_close(exec->incoming);
+		exec->incoming = NULL;
 		goto out;
 	}
+	/* It will give its own up sooner or later, so we must not any more. */
 	gone = (struct pollfd){ .fd = pid_fd, .events = POLLIN };
-	if (poll(&gone, 1, 10000) != 1) {
-		r = -ETIMEDOUT;
-		goto out;
-	}
+	if (poll(&gone, 1, 10000) != 1)
+		say("%s: process %d does not end: is it stopped? Try 'kill -CONT %d'",
+		    exec->session, holder->pid, holder->pid);
 	say("%s: took the incoming session over from process %d", exec->session, holder->pid);
 	r = 0;
 out:

@@ -211,7 +211,11 @@ reach 'mismatch: failed again' failed
 logged 'mismatch: took over' "took the incoming session over from process $first"
 logged 'mismatch: no --memfd' 'there is no --memfd for it'
 logged 'mismatch: no --keep' 'there is no --keep for it'
+kill -STOP "$holder"
+first=$holder
 serve
+logged 'mismatch: waits for one that is stopped' "process $first does not end"
+kill -CONT "$first"
 reach 'mismatch: the right arguments take over' running
 wait_for grep -q 'start 2' "$dir/out" && ok 'mismatch: nothing was lost' ||
 	not_ok 'mismatch: nothing was lost' "$(cat "$dir/out" "$dir/err")"
