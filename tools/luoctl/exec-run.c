@@ -296,8 +296,21 @@ static void stop_command(struct exec *exec)
 	signal_command(exec, exec->stop_signal);
 }
 
+/*
+ * Did it die of a signal that was chosen because the command handles it? Then
+ * it had no handler yet, and has not written its files.
+ */
+static bool died_of_stop_signal(const struct exec *exec)
+{
+	return !exec->ended && exec->files.keep_count && exec->stop_signal != SIGTERM &&
+	       exec->stop_signal != SIGKILL && WIFSIGNALED(exec->child_status) &&
+	       WTERMSIG(exec->child_status) == exec->stop_signal;
+}
+
 static void stopped(struct exec *exec, struct loop *loop)
 {
+	char name[32];
+
 	exec->holder.stopped_ns = realtime_ns();
 	report_end(exec);
 	if (loop->release)
@@ -306,6 +319,12 @@ static void stopped(struct exec *exec, struct loop *loop)
 	if (loop->resume) {
 		loop->resume = false;
 		start_or_store(exec);
+	} else if (died_of_stop_signal(exec)) {
+		set_state(exec, HOLDER_UNSTORED, "the command did not handle the stop signal");
+		say("%s: NOT ready for a kexec: %s was killed by %s, which it does not handle (yet), so "
+		    "its files are as they were before. Send SIGUSR2 to start it again, or SIGUSR1 to "
+		    "store what is there (process %d)",
+		    exec->session, exec->argv[0], signal_name(exec->stop_signal, name), getpid());
 	} else {
 		store(exec, exec->ended ? "the command ended by itself" : NULL);
 	}

@@ -256,6 +256,7 @@ for step in '00 1' '40 1' '40 2'; do
 	reach "again $step: runs" running
 	logged "again $step: said" 'not preserved for the next live update'
 	expect 0 status "${luoctl[@]}" status && says "again $step: shown" 'NOT preserved'
+	wait_for grep -q 'start 2' "$dir/out"
 	kill -USR1 "$holder"
 	reach "again $step: stored" stored
 	sessions "again $step: preserved" ' out cache:3'
@@ -282,6 +283,17 @@ reach 'store: started again' running
 kill -USR1 "$holder"
 reach 'store: stored' stored
 finish 'store: released'
+
+begin unhandled
+: >"$dir/file"
+exec_start cache --memfd "$dir/memory:1M" --keep "$dir/file" -- sleep 1000
+reach 'unhandled: running' running
+kill -USR1 "$holder"
+reach 'unhandled: does not count as stored' unstored
+logged 'unhandled: said' 'was killed by SIGUSR1, which it does not handle'
+kill -USR1 "$holder"
+reach 'unhandled: stored if one insists' stored
+finish 'unhandled: released'
 
 begin unstored
 exec_start cache --memfd "$dir/memory:1M" --keep "$dir/file" -- \
