@@ -275,11 +275,32 @@ struct loop {
 	bool lingering; /* the command has ended, children of it have not */
 };
 
+/*
+ * What the command has left behind became our child, in whatever group it is
+ * (a daemon has its own). A child that nobody has waited for keeps its number.
+ */
+static void signal_children(int number)
+{
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (fscanf(file, "%d", &pid) == 1)
+		kill(pid, number);
+	fclose(file);
+}
+
 /* The command, or what is left of it; never anybody else. */
 static void signal_command(struct exec *exec, int number)
 {
 	if (exec->child)
 		kill(exec->child, number);
+	else if (!exec->strangers)
+		signal_children(number);
 	else if (exec->group)
 		killpg(exec->group, number);
 }
@@ -450,6 +471,8 @@ int exec_run(struct exec *exec)
 	r = watch_signals(exec);
 	if (r < 0)
 		return fail("%s: signals: %s", exec->session, strerror(-r));
+	/* Children that the program had which became us: not the command's. */
+	exec->strangers = have_children();
 	/* What the command leaves behind becomes our child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 

@@ -68,6 +68,7 @@ struct exec {
 	pid_t group; /* of the last child */
 	int child_status;
 	bool arrived; /* something came from the kernel before, and is ours now */
+	bool strangers; /* we have children that are not the command's */
 	bool ended; /* the command ended without being asked */
 	bool linked; /* the paths of memfds are ours */
 };

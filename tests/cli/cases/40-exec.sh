@@ -388,6 +388,12 @@ reach 'child: back' running
 grep -q late "$dir/file" && ok 'child: what it wrote last is there' || not_ok 'child: what it wrote last is there' "$(cat "$dir/file")"
 finish 'child: released'
 
+# A command that goes into the background after all.
+begin daemon
+exec_start cache --memfd "$dir/memory:1M" -- setsid -f sleep 1000
+reach 'daemon: what is left is stopped' stored
+finish 'daemon: released'
+
 begin running
 serve
 reach 'jump while running: first' running
