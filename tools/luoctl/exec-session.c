@@ -349,6 +349,17 @@ int exec_store(struct exec *exec)
 		stored[i].path = keep->path;
 		*keep = stored[i];
 	}
+	/* The command may have changed them; they come back as they were. */
+	for (unsigned int i = 0; i < files->memfd_count; i++) {
+		struct exec_memfd *m = &files->memfds[i];
+		struct stat st;
+
+		if (fstat(m->fd, &st) < 0)
+			continue;
+		m->mode = st.st_mode & 07777;
+		m->uid = st.st_uid;
+		m->gid = st.st_gid;
+	}
 	files->stored = true;
 	files->stopped_ns = exec->holder.stopped_ns;
 	r = manifest_write(exec->manifest_fd, exec->slot_size, files);

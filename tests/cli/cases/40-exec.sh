@@ -195,6 +195,8 @@ begin mismatch
 serve
 reach 'mismatch: first' running
 wait_for grep -q 'start 1' "$dir/out"
+chmod 640 "$dir/memory"
+chown 12:34 "$dir/memory"
 kill -USR1 "$holder"
 reach 'mismatch: stored' stored
 jump
@@ -217,6 +219,9 @@ serve
 logged 'mismatch: waits for one that is stopped' "process $first does not end"
 kill -CONT "$first"
 reach 'mismatch: the right arguments take over' running
+got=$(stat -Lc '%a %u %g' "$dir/memory")
+[ "$got" = '640 12 34' ] && ok 'mismatch: mode and owner of the memory' ||
+	not_ok 'mismatch: mode and owner of the memory' "$got"
 wait_for grep -q 'start 2' "$dir/out" && ok 'mismatch: nothing was lost' ||
 	not_ok 'mismatch: nothing was lost' "$(cat "$dir/out" "$dir/err")"
 finish 'mismatch: released'
