@@ -82,6 +82,18 @@ static bool is_our_link(const char *path)
 	return sscanf(target, "/proc/self/fd/%u%n", &fd, &end) == 1 && end == n;
 }
 
+/*
+ * A command that changes its user may not look into our /proc directory, but
+ * everybody may look into his own.
+ */
+static void link_target(const struct exec *exec, const struct exec_memfd *m, char ret[64])
+{
+	if (exec->own)
+		snprintf(ret, 64, "/proc/self/fd/%d", m->fd);
+	else
+		snprintf(ret, 64, "/proc/%d/fd/%d", getpid(), m->fd);
+}
+
 int exec_link_memfds(struct exec *exec)
 {
 	for (unsigned int i = 0; i < exec->files.memfd_count; i++) {
@@ -90,15 +102,7 @@ int exec_link_memfds(struct exec *exec)
 		struct stat st;
 		int r;
 
-		/*
-		 * A command that changes its user may not look into our /proc
-		 * directory, but everybody may look into his own.
-		 */
-		if (exec->own)
-			snprintf(target, sizeof(target), "/proc/self/fd/%d", m->fd);
-		else
-			snprintf(target, sizeof(target), "/proc/%d/fd/%d", getpid(), m->fd);
-
+		link_target(exec, m, target);
 		if (!lstat(m->path, &st) && !is_our_link(m->path)) {
 			say("%s: %s is there already and was not made by 'luoctl exec': remove it, "
 			    "or choose another path",
@@ -125,9 +129,17 @@ void exec_unlink_memfds(struct exec *exec)
 {
 	if (!exec->linked)
 		return;
-	for (unsigned int i = 0; i < exec->files.memfd_count; i++)
-		if (is_our_link(exec->files.memfds[i].path))
-			unlink(exec->files.memfds[i].path);
+	/* Not one that somebody else has put there since. */
+	for (unsigned int i = 0; i < exec->files.memfd_count; i++) {
+		const struct exec_memfd *m = &exec->files.memfds[i];
+		char target[64], now[65];
+		ssize_t n;
+
+		link_target(exec, m, target);
+		n = readlink(m->path, now, sizeof(now) - 1);
+		if (n > 0 && (size_t)n == strlen(target) && !memcmp(now, target, n))
+			unlink(m->path);
+	}
 	exec->linked = false;
 }
 
