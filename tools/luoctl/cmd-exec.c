@@ -68,6 +68,12 @@ static int add_keep(const struct command *self, struct exec_manifest *files, con
 	keep.path = absolute(arg);
 	if (!keep.path)
 		return fail("%s: %s", arg, strerror(errno));
+	/* Restoring needs a temporary name; too late to notice it then. */
+	if (strlen(keep.path) + sizeof(EXEC_TEMP_SUFFIX) > PATH_MAX ||
+	    strlen(strrchr(keep.path, '/') + 1) + sizeof(EXEC_TEMP_SUFFIX) - 1 > NAME_MAX) {
+		free(keep.path);
+		return usage(self, "the name of --keep %s is too long", arg);
+	}
 	if (path_taken(files, keep.path)) {
 		free(keep.path);
 		return usage(self, "%s is given twice", arg);
@@ -131,6 +137,9 @@ static int check_name(const struct command *self, const char *name)
 	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
 		if (*p < ' ' || *p == 0x7f)
 			return usage(self, "a session's name has no control characters");
+	/* The state file is JSON, and luoctl kexec finds the session by it. */
+	if (!is_utf8(name))
+		return usage(self, "a session's name is UTF-8");
 	return EXIT_DONE;
 }
 

@@ -224,6 +224,7 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	struct kexec kexec = { .ctl = ctl, .signal_fd = -1, .watch_fd = -1, .timeout_s = 90 };
 	char error[LUO_ERROR_SIZE], *end;
 	int c, code, r;
+	long seconds;
 
 	while ((c = getopt_long(argc, argv, "ft:h", options, NULL)) != -1) {
 		switch (c) {
@@ -232,10 +233,10 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 			break;
 		case 't':
 			errno = 0;
-			kexec.timeout_s = strtol(optarg, &end, 10);
-			if (errno || end == optarg || *end || kexec.timeout_s < 0 ||
-			    kexec.timeout_s > 86400)
+			seconds = strtol(optarg, &end, 10);
+			if (errno || end == optarg || *end || seconds < 0 || seconds > 86400)
 				return usage(self, "--timeout wants seconds, not '%s'", optarg);
+			kexec.timeout_s = seconds;
 			break;
 		case 'h':
 			show_help(self);

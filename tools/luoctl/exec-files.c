@@ -110,8 +110,10 @@ int exec_link_memfds(struct exec *exec)
 			return -EEXIST;
 		}
 		if (snprintf(temp, sizeof(temp), "%s.luo-%d", m->path, getpid()) >=
-		    (int)sizeof(temp))
+		    (int)sizeof(temp)) {
+			say("%s: the link %s: the name is too long", exec->session, m->path);
 			return -ENAMETOOLONG;
+		}
 		unlink(temp);
 		if (symlink(target, temp) < 0 || rename(temp, m->path) < 0) {
 			r = -errno;
@@ -195,8 +197,10 @@ int exec_keep_restore(struct exec *exec, const struct exec_keep *keep)
 	uint64_t copied;
 	int fd, r;
 
-	if (snprintf(temp, sizeof(temp), "%s.luo-XXXXXX", keep->path) >= (int)sizeof(temp))
+	if (snprintf(temp, sizeof(temp), "%s" EXEC_TEMP_SUFFIX, keep->path) >= (int)sizeof(temp)) {
+		say("%s: restoring %s: the name is too long", exec->session, keep->path);
 		return -ENAMETOOLONG;
+	}
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0) {
 		r = -errno;
@@ -264,7 +268,8 @@ int exec_keep_copy(struct exec *exec, const char *path, struct exec_keep *ret)
 	*ret = keep;
 	return 0;
 fail:
-	say("%s: storing %s: %s", exec->session, path, strerror(-r));
+	say("%s: storing %s: %s", exec->session, path,
+	    r == -ELOOP ? "it is a symbolic link: name the file itself with --keep" : strerror(-r));
 	if (fd >= 0)
 		close(fd);
 	if (keep.fd >= 0)
@@ -279,8 +284,11 @@ int exec_keep_set_aside(struct exec *exec, const struct exec_keep *keep)
 
 	if (access(keep->path, F_OK))
 		return 0;
-	if (snprintf(aside, sizeof(aside), "%s.stale", keep->path) >= (int)sizeof(aside))
+	if (snprintf(aside, sizeof(aside), "%s.stale", keep->path) >= (int)sizeof(aside)) {
+		say("%s: moving the stale %s aside: the name is too long", exec->session,
+		    keep->path);
 		return -ENAMETOOLONG;
+	}
 	if (rename(keep->path, aside) < 0) {
 		r = -errno;
 		say("%s: moving the stale %s aside: %s", exec->session, keep->path, strerror(-r));

@@ -158,8 +158,11 @@ static int start_command(struct exec *exec)
 	r = exec_link_memfds(exec);
 	if (r < 0)
 		return r;
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return -errno;
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+		r = -errno;
+		say("%s: starting %s: %s", exec->session, exec->argv[0], strerror(-r));
+		return r;
+	}
 	pid = fork();
 	if (pid < 0) {
 		r = -errno;

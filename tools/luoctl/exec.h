@@ -10,6 +10,7 @@
 
 #define EXEC_FILES_MAX 256
 #define EXEC_TOKEN_MANIFEST 0
+#define EXEC_TEMP_SUFFIX ".luo-XXXXXX" /* of a kept file that is being restored */
 
 /* A memfd that the command sees as a file at @path. */
 struct exec_memfd {

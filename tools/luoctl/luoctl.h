@@ -50,6 +50,7 @@ bool parse_signal(const char *text, int *ret);
 const char *signal_name(int number, char buf[32]);
 
 uint64_t realtime_ns(void);
+bool is_utf8(const char *text);
 
 /* Prints and frees; EXIT_DONE, or EXIT_FAILED when stdout cannot be written. */
 int print_json(struct json_object *object);

@@ -21,6 +21,10 @@ static void vsay(const char *format, va_list args)
 	/* One write(2), so that lines of several programs do not mix. */
 	n = snprintf(line, sizeof(line), "luoctl: ");
 	vsnprintf(line + n, sizeof(line) - n - 1, format, args);
+	/* Paths may contain anything: one line, and nothing for terminals. */
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	strcat(line, "\n");
 	fputs(line, stderr);
 }
@@ -218,7 +222,23 @@ static size_t utf8_length(const unsigned char *p)
 	for (size_t i = 1; i < n; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
+	/* Too long, a surrogate, behind the last code point. */
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] >= 0xa0) ||
+	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] >= 0x90))
+		return 0;
 	return n;
+}
+
+bool is_utf8(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p;) {
+		size_t n = utf8_length(p);
+
+		if (!n)
+			return false;
+		p += n;
+	}
+	return true;
 }
 
 void json_set_string(struct json_object *object, const char *key, const char *value)
