@@ -12,6 +12,9 @@
 
 #include "luo-private.h"
 
+/* The kernel wants room for this option of crash kernels in every command line. */
+#define ELFCOREHDR_ROOM 30
+
 /* Purgatory, boot parameters, command line, EFI and ACPI tables. */
 #define SMALL_SEGMENTS (1ULL << 20)
 
@@ -166,6 +169,8 @@ static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint
 	const char *cursor = cmdline, *param;
 	size_t len;
 
+	/* As kexec_file_load(2) counts: with the NUL. */
+	max = max > ELFCOREHDR_ROOM + 1 ? max - ELFCOREHDR_ROOM - 1 : 0;
 	if (strlen(cmdline) > max) {
 		luo_check_report(checker, "target-cmdline", LUO_VERDICT_FAIL, -EINVAL,
 				 "shorten it", "the command line has %zu characters, the kernel takes %u",
@@ -173,6 +178,11 @@ static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint
 		return;
 	}
 	while ((param = luo_cmdline_next(&cursor, &len))) {
+		/* The kernel takes "mem=1G" in quotes, too. */
+		if (len && *param == '"') {
+			param++;
+			len--;
+		}
 		for (unsigned int i = 0; i < LUO_ARRAY_SIZE(refused); i++) {
 			size_t n = strlen(refused[i]);
 

@@ -71,7 +71,7 @@ wrong 'truncated initrd' 'damaged gzip data' --initrd "$work/check/short-initrd"
 wrong 'empty initrd' 'is empty' --initrd "$work/check/nothing"
 wrong 'mem=' "'mem=1G' on the target's command line" --append 'mem=1G'
 wrong 'memmap=' "'memmap=1G\$2G' on the" --append 'memmap=1G$2G'
-wrong 'long command line' 'the kernel takes 2047' --append "$(printf '%03000d' 0)"
+wrong 'long command line' 'the kernel takes 2016' --append "$(printf '%03000d' 0)"
 mv "$initrd" "$initrd.away"
 wrong 'no initrd' 'no initrd found for'
 mv "$initrd.away" "$initrd"
