@@ -9,7 +9,7 @@
 
 #include "luo-private.h"
 
-/* Nobody's initrd; stops an archive that unpacks without end. */
+/* Nobody's initrd; stops a stream that unpacks without end, be it to zeros. */
 #define UNPACKED_LIMIT (64ULL << 30)
 
 enum { FIELD_MODE = 1, FIELD_FILESIZE = 6, FIELD_NAMESIZE = 11 };
@@ -34,6 +34,13 @@ static int fail_damaged(struct luo_cpio *cpio, const char *what)
 	return luo_fail(cpio->error, -EBADMSG,
 			"damaged cpio archive (%s at byte %llu of it): make the initrd again", what,
 			(unsigned long long)cpio->offset);
+}
+
+static int fail_large(struct luo_cpio *cpio)
+{
+	return luo_fail(cpio->error, -EBADMSG,
+			"it unpacks to more than %llu GiB, which no initrd does",
+			UNPACKED_LIMIT >> 30);
 }
 
 static bool field(const struct luo_cpio *cpio, unsigned int index, uint32_t *ret)
@@ -100,9 +107,7 @@ static int entry(struct luo_cpio *cpio)
 		cpio->files++;
 		cpio->unpacked += cpio->body;
 		if (cpio->unpacked > UNPACKED_LIMIT)
-			return luo_fail(cpio->error, -EBADMSG,
-					"it unpacks to more than %llu GiB, which no initrd does",
-					UNPACKED_LIMIT >> 30);
+			return fail_large(cpio);
 		cpio->wanted = cpio->ops->entry(cpio->userdata, cpio->name, cpio->mode, cpio->body);
 	}
 	pad(cpio, LUO_CPIO_DATA);
@@ -133,6 +138,9 @@ int luo_cpio_feed(void *arg, const uint8_t *data, size_t len)
 	struct luo_cpio *cpio = arg;
 	int r;
 
+	cpio->fed += len;
+	if (cpio->fed > UNPACKED_LIMIT)
+		return fail_large(cpio);
 	for (;;) {
 		size_t n;
 

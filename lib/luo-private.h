@@ -158,6 +158,7 @@ struct luo_cpio {
 	uint32_t archives;
 	uint32_t files;
 	uint64_t unpacked;
+	uint64_t fed; /* with headers, padding and zeros between archives */
 
 	char header[110];
 	char name[PATH_MAX];
@@ -165,9 +166,9 @@ struct luo_cpio {
 
 void luo_cpio_init(struct luo_cpio *cpio, const struct luo_cpio_ops *ops, void *userdata,
 		   struct luo_text *error);
-/* A luo_sink. Returns 1 behind an archive's end where what follows is no cpio. */
+/* A luo_sink. 0 or a negative errno. */
 int luo_cpio_feed(void *cpio, const uint8_t *data, size_t len);
-/* How much of the last luo_cpio_feed() was used, if it returned 1. */
+/* Between archives, so that the stream may end here. */
 bool luo_cpio_at_start(const struct luo_cpio *cpio);
 
 /* ----------------------------------------------------------------- module */
