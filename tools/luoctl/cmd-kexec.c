@@ -120,12 +120,35 @@ static int wait_stored(struct kexec *kexec)
 	return 0;
 }
 
+static bool has_newcomers(struct kexec *kexec)
+{
+	struct holder_list now;
+	bool found = false;
+
+	if (holder_list(kexec->ctl, &now) < 0)
+		return false;
+	for (unsigned int i = 0; i < now.count; i++) {
+		bool known = false;
+
+		for (unsigned int j = 0; j < kexec->holders.count && !known; j++)
+			known = !strcmp(now.items[i].session, kexec->holders.items[j].session);
+		if (known || now.items[i].state == HOLDER_STORED)
+			continue;
+		say("%s: was started meanwhile: try again", now.items[i].session);
+		found = true;
+	}
+	free(now.items);
+	return found;
+}
+
 /* EXIT_DONE when the machine may jump. */
 static int stop_holders(struct kexec *kexec)
 {
-	bool ready = true;
+	bool ready = true, timed_out;
+	char after[32];
 	int r;
 
+	snprintf(after, sizeof(after), " after %d s", kexec->timeout_s);
 	for (unsigned int i = 0; i < kexec->holders.count; i++) {
 		struct holder *holder = &kexec->holders.items[i];
 
@@ -144,6 +167,7 @@ static int stop_holders(struct kexec *kexec)
 	r = wait_stored(kexec);
 	if (r == -EINTR)
 		return fail("interrupted");
+	timed_out = r == -ETIMEDOUT;
 	for (unsigned int i = 0; i < kexec->holders.count; i++) {
 		struct holder *holder = &kexec->holders.items[i];
 
@@ -151,7 +175,7 @@ static int stop_holders(struct kexec *kexec)
 			say("%s: ended, and gave its session up", holder->session);
 			ready = false;
 		} else if (holder->state != HOLDER_STORED) {
-			say("%s: not ready after %d s: %s%s%s", holder->session, kexec->timeout_s,
+			say("%s: not ready%s: %s%s%s", holder->session, timed_out ? after : "",
 			    holder_state_names[holder->state], *holder->message ? ", " : "",
 			    holder->message);
 			ready = false;
@@ -160,6 +184,9 @@ static int stop_holders(struct kexec *kexec)
 			ready = false;
 		}
 	}
+	/* One that was started while we waited has not been stopped. */
+	if (has_newcomers(kexec))
+		ready = false;
 	if (!ready && !kexec->force)
 		return fail("not everything is ready, so no kexec (--force goes on without it)");
 	return EXIT_DONE;
