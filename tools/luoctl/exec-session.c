@@ -149,8 +149,14 @@ static void forget(struct exec_manifest *files)
 
 static int begin_anew(struct exec *exec)
 {
+	struct luo_status status = { .size = sizeof(status) };
 	int r;
 
+	/* Nothing is lost silently: was there something that nobody could read? */
+	if (!luo_system_get_status(exec->ctl->system, &status) && status.reserved)
+		say("%s: not among what has arrived, but some of that was not understood and may have "
+		    "been it%s%s ('luoctl status' says more)",
+		    exec->session, *status.last_error ? ": " : "", status.last_error);
 	r = exec_make_memfds(exec);
 	if (r < 0)
 		return r;
