@@ -344,7 +344,7 @@ static void luo_read_flbs(struct luo_reader *r, const struct luo_root_ser *root)
 {
 	struct luo_read_list l = {
 		.phys = le64_to_cpu(root->flbs),
-		.left = min_t(u64, le64_to_cpu(root->nr_flbs), LUO_FLBS_MAX + 1),
+		.left = le64_to_cpu(root->nr_flbs),
 		.magic = LUO_MAGIC_FLBS,
 		.size = sizeof(struct luo_flb_ser),
 	};
