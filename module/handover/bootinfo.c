@@ -7,6 +7,7 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/pfn.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -183,7 +184,11 @@ static void hide_node(u64 pa)
 		WRITE_ONCE(node->len, 0);
 	} else if (node->type == SETUP_INDIRECT && node->len >= sizeof(node->range) &&
 		   node->range.type == LUO_SETUP_RANGE && node->range.len) {
-		WRITE_ONCE(node->range.reserved, node->range.len >> PAGE_SHIFT);
+		u64 pages = node->range.len >> PAGE_SHIFT;
+
+		if (!PAGE_ALIGNED(node->range.len) || pages >= LUO_RANGE_BAD)
+			pages = LUO_RANGE_BAD;
+		WRITE_ONCE(node->range.reserved, pages);
 		WRITE_ONCE(node->range.len, 0);
 	}
 	memunmap(node);

@@ -224,8 +224,8 @@ static int read_node(u64 pa, struct luo_setup_node *ret)
 	if (!node)
 		return -EIO;
 	*ret = *node;
-	ret->range.len = ret->type == SETUP_INDIRECT ? (u64)ret->range.reserved << PAGE_SHIFT :
-			 ret->range.len;
+	if (ret->type == SETUP_INDIRECT)
+		ret->range.len = (u64)ret->range.reserved << PAGE_SHIFT;
 	memunmap(node);
 	return 0;
 }
@@ -264,7 +264,7 @@ static int read_chain(struct arrival *a)
 		} else if (node.type == SETUP_INDIRECT && node.range.type == LUO_SETUP_RANGE &&
 			   node.range.len) {
 			if (a->nr == LUO_MAX_RANGES || !found ||
-			    !PAGE_ALIGNED(node.range.addr) || !PAGE_ALIGNED(node.range.len) ||
+			    !PAGE_ALIGNED(node.range.addr) || node.range.reserved == LUO_RANGE_BAD ||
 			    pa >> PAGE_SHIFT != a->node_pfn) {
 				bad = true;
 			} else {

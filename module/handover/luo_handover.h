@@ -167,6 +167,9 @@ struct luo_setup_node {
 	};
 } __packed;
 
+/* In range.reserved, after luo_hide_chain(): a length that no range can have. */
+#define LUO_RANGE_BAD		U32_MAX
+
 int luo_chain_init(u64 nonce);
 void luo_chain_exit(void);
 u64 luo_chain_head(void);		/* physical */
