@@ -13,7 +13,7 @@ b=2:scatter:60M:seed=32
 stage1() {
 	plan 5
 	ok "swap is on" swap_on
-	ok "a file is made and swapped out" luotest hold --session s --squeeze 350M --file "$a" --file "$b"
+	ok "a file is made and swapped out" luotest hold --session s --squeeze 80M --file "$a" --file "$b"
 	note "swapped out: $(vmstat_of pswpout) pages, in: $(vmstat_of pswpin)"
 	ok "pages went out" test "$(vmstat_of pswpout)" -gt 10000
 	ok "and came in again" test "$(vmstat_of pswpin)" -gt 10000
@@ -32,6 +32,6 @@ stage2() {
 	plan 3
 	ok "swap is on" swap_on
 	ok "every byte arrived, while memory is short" \
-		luotest check --session s --squeeze 350M --file "$a" --file "$b" --finish
+		luotest check --session s --squeeze 80M --file "$a" --file "$b" --finish
 	ok "restored pages can be swapped out" test "$(vmstat_of pswpout)" -gt 10000
 }

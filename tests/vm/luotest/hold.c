@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,13 +78,25 @@ static void many_fds(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* Uses so much memory for a moment that others have to make room. */
+/* For a moment uses @bytes more than is available, so that others make room. */
 static void squeeze(uint64_t bytes)
 {
+	uint64_t available;
+	char line[128];
+	FILE *f;
 	char *p;
 
 	if (!bytes)
 		return;
+	available = 0;
+	f = fopen("/proc/meminfo", "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %" SCNu64, &available) == 1)
+			break;
+	if (!available)
+		die("cannot tell how much memory is available");
+	fclose(f);
+	bytes += available * 1024;
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
