@@ -5,7 +5,7 @@
 
 O ?= $(CURDIR)/build
 KERNELS ?= 6.1 6.12
-JOBS ?= 2
+JOBS ?= $(shell expr $$(nproc) + 1)
 
 export O KERNELS
 
@@ -38,9 +38,13 @@ vm: module luoctl
 
 # --- checks -------------------------------------------------------------------
 
-.PHONY: check check-unit check-vm check-selftests check-debug lint
+.PHONY: check check-all check-unit check-vm check-selftests check-debug lint
 check:
 	@tests/run all
+
+# Also what takes too long for every day.
+check-all:
+	@CHECK_ALL=y tests/run all
 
 check-unit:
 	@tests/run unit
@@ -84,6 +88,7 @@ help:
 	@echo "make demo              a service survives a live update in a VM (fetches all it needs)"
 	@echo "make check             all tests: unit tests, linters, VM cases"
 	@echo "make                   module for KERNELS=\"$(KERNELS)\", libluo, luoctl"
+	@echo "make check-all         the same with what takes too long for every day"
 	@echo "make check-unit        unit tests only"
 	@echo "make check-vm          VM cases only; CASE=NAME FROM=6.1 TO=6.12 CHAIN=\"6.1 6.1 6.12\""
 	@echo "make check-selftests   the kernel's own selftests for live update, listed by name"
