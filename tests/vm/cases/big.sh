@@ -13,7 +13,8 @@ big=1:dense:900M:seed=3
 stage1() {
 	plan 4
 	ok "a session with a big file" luotest hold --session s --file "$big"
-	fails "more than the limit is refused" 1 luotest hold --session t --file 2:dense:120M:seed=4
+	more=$((($(luo_sysfs limit) - $(luo_sysfs kept)) / 1048576 + 20))
+	fails "more than the limit is refused" 1 luotest hold --session t --file "2:dense:${more}M:seed=4"
 	ok "with the reason" grep -q "can be" /sys/kernel/liveupdate/last_error
 	note "limit $(luo_sysfs limit): $(luo_sysfs last_error)"
 	[ "$luo_stages" = 1 ] && { ok "released" true; return; }
