@@ -604,7 +604,7 @@ int luo_check_target(struct luo_system *system, const struct luo_kexec_options *
 /**
  * luo_version() - version of the library
  *
- * Return: a string such as "0.1.0".
+ * Return: a string such as "1.2.3".
  */
 const char *luo_version(void);
 

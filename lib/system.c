@@ -16,7 +16,7 @@
 
 const char *luo_version(void)
 {
-	return "0.1.0";
+	return LUO_VERSION;
 }
 
 int luo_fail(struct luo_text *text, int error, const char *format, ...)

@@ -21,3 +21,4 @@ module_init(liveupdate_init);
 
 MODULE_DESCRIPTION("Live Update Orchestrator: not needed on this kernel");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LUO_VERSION);

@@ -123,4 +123,5 @@ module_exit(liveupdate_exit);
 
 MODULE_DESCRIPTION("Live Update Orchestrator for kernels that have none");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LUO_VERSION);
 MODULE_INFO(luo_format, __stringify(LUO_FORMAT_MIN) "-" __stringify(LUO_FORMAT_MAX));

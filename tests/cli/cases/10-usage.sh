@@ -11,7 +11,7 @@ for command in check status load unload kexec exec; do
 	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
 		says "$command: unknown option is usage" "luoctl $command --help"
 done
-expect 0 'version' "$bin/luoctl" --version && says 'version' 'luoctl '
+expect 0 'version' "$bin/luoctl" --version && says 'version' "luoctl $(cat "$here/../../VERSION")"
 
 usage_of() {
 	local text=$1
