@@ -91,8 +91,8 @@ void luo_check_provider(struct luo_checker *checker)
 				 release);
 	else
 		luo_check_report(checker, "module", LUO_VERDICT_FAIL, -ENODEV,
-				 "build it for this kernel (install its headers, then 'make module' or "
-				 "the DKMS package), then run 'modprobe liveupdate'",
+				 "install liveupdate-dkms, luo-tools and this kernel's headers "
+				 "(linux-headers-VERSION), then run 'modprobe liveupdate'",
 				 "the liveupdate module is neither loaded nor installed for this kernel "
 				 "(%s)",
 				 release);

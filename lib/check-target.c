@@ -83,8 +83,9 @@ static void check_module(struct luo_checker *checker, const struct luo_status *s
 
 	if (!info->modules) {
 		luo_check_report(checker, "target-module", LUO_VERDICT_FAIL, -ENOEXEC,
-				 "install the module for that kernel and run 'update-initramfs -u -k "
-				 "VERSION' (with liveupdate in /etc/initramfs-tools/modules)",
+				 "install liveupdate-dkms, luo-tools and that kernel's headers "
+				 "(linux-headers-VERSION); if they are there, run 'update-initramfs -u -k "
+				 "VERSION'",
 				 "%s does not contain the liveupdate module, without which the next "
 				 "kernel loses what is preserved",
 				 initrd);

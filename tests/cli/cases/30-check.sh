@@ -63,6 +63,8 @@ wrong 'no module in the initrd' 'does not contain the liveupdate module' \
 	--initrd "$work/check/empty.cpio"
 wrong 'module for another kernel' 'is built for 6.1.0-99-amd64, but the kernel is 6.12.9-amd64' \
 	--initrd "$root/boot/initrd.img-6.1.0-99-amd64"
+expect 1 'check: no module' "${luoctl[@]}" check --initrd "$work/check/empty.cpio" &&
+	says 'check: no module: what to do' "install liveupdate-dkms, luo-tools and that kernel's headers"
 head -c 20000 "$new" >"$work/check/short"
 wrong 'truncated kernel' 'is truncated' --kernel "$work/check/short" --initrd "$initrd"
 head -c 300 "$initrd" >"$work/check/short-initrd"
