@@ -65,6 +65,16 @@ check-debug: toolbox
 	@$(VM)/debug-kernel
 	@O=$(O)/debug $(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
 
+# --- Debian packages ------------------------------------------------------------
+
+.PHONY: deb check-deb
+deb:
+	@tests/deb/build
+
+# Installs them on throw-away machines.
+check-deb: deb
+	@tests/run deb
+
 # --- by hand ------------------------------------------------------------------
 
 .PHONY: demo bench vm-shell
@@ -93,6 +103,8 @@ help:
 	@echo "make check-vm          VM cases only; CASE=NAME FROM=6.1 TO=6.12 CHAIN=\"6.1 6.1 6.12\""
 	@echo "make check-selftests   the kernel's own selftests for live update, listed by name"
 	@echo "make vm-shell          a shell in a VM; FROM= TO= as above"
+	@echo "make deb               Debian packages, in build/deb"
+	@echo "make check-deb         install, upgrade and remove them on throw-away machines (long)"
 	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
 	@echo "make lint              the slower static checks"
