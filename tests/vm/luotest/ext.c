@@ -515,19 +515,25 @@ int cmd_ext_recycle(int argc, char **argv)
 
 /* ------------------------------------------------------------------- rehearsal */
 
+/* Also ext-same, which compares. */
 int cmd_ext_fill(int argc, char **argv)
 {
-	static uint8_t page[PAGE];
+	bool same = !strcmp(argv[0], "ext-same");
+	static uint8_t page[PAGE], got[PAGE];
 	int fd;
 
 	if (argc != 4)
 		return 2;
+	errno = 0;
 	fd = open(argv[1], O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		die("%s", argv[1]);
 	for (uint64_t i = 0; i < number(argv[2]) / PAGE; i++) {
 		fill_page(page, strtoull(argv[3], NULL, 0), i);
-		if (pwrite(fd, page, PAGE, i * PAGE) != (ssize_t)PAGE)
+		if (same && (pread(fd, got, PAGE, i * PAGE) != (ssize_t)PAGE ||
+			     memcmp(page, got, PAGE)))
+			die("%s: page %llu differs", argv[1], (unsigned long long)i);
+		if (!same && pwrite(fd, page, PAGE, i * PAGE) != (ssize_t)PAGE)
 			die("write %s", argv[1]);
 	}
 	return 0;

@@ -190,6 +190,7 @@ static const struct {
 	{ "ext-incoming", cmd_ext_incoming, "the same after an update from 'ext' and 'hold --session ext-in ...'" },
 	{ "ext-recycle", cmd_ext_recycle, "NAME SIZE SEED: recycle with all files, write the first anew, leave it" },
 	{ "ext-fill", cmd_ext_fill, "PATH SIZE SEED: write the pages of such a file" },
+	{ "ext-same", cmd_ext_fill, "PATH SIZE SEED: are they there?" },
 	{ "ext-flags", cmd_ext_flags, "PID FLAGS: set the flags of the session that process has" },
 	{ "rehearse", cmd_rehearse, "[TIMES]: ERROR SESSION_ERROR SESSIONS FILES BYTES DROPPED SESSION" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
