@@ -25,7 +25,8 @@ drop_gives_back() {
 	free=$(meminfo MemAvailable)
 	bytes=$(luo_sysfs bytes_in)
 	ok "a session is dropped" luoctl session drop --generation 1 ext-drop
-	near "... its memory is free again, in KiB" "$(meminfo MemAvailable)" $((free + 65536)) 8192
+	# Other things come and go meanwhile, but not of this size.
+	ok "... its memory is free again" test "$(meminfo MemAvailable)" -ge $((free + 57344))
 	same "... and gone from sysfs" "$(luo_sysfs bytes_in)" $((bytes - (64 << 20)))
 	fails "... it cannot be dropped twice" 1 luoctl session drop ext-drop
 }
