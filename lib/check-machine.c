@@ -402,6 +402,70 @@ static void check_exposure(struct luo_checker *checker)
 				 "no memory shows in /sys/kernel/boot_params/setup_data");
 }
 
+/* Asked for and not there: at the last live update its place was taken. */
+static void check_crashkernel(struct luo_checker *checker)
+{
+	char *cmdline;
+	bool asked;
+
+	if (luo_cmdline_running(checker->system, &cmdline) < 0)
+		return;
+	asked = luo_cmdline_find(cmdline, "crashkernel=");
+	free(cmdline);
+	if (asked && !luo_system_number(checker->system, "/sys/kernel/kexec_crash_size"))
+		luo_check_report(checker, "crashkernel", LUO_VERDICT_WARN, 0,
+				 "an ordinary reboot brings it back; until then crashes leave no dump",
+				 "the command line asks for crashkernel=, but nothing was reserved: "
+				 "preserved memory lay in its place");
+	else if (asked)
+		luo_check_report(checker, "crashkernel", LUO_VERDICT_OK, 0, NULL,
+				 "memory for a crash kernel is reserved");
+}
+
+/*
+ * It runs on over a kexec, and resets the machine, with all that is preserved,
+ * unless the next kernel has somebody who feeds it in time.
+ */
+static void check_watchdog(struct luo_checker *checker)
+{
+	unsigned int active = 0;
+	struct dirent *entry;
+	char path[PATH_MAX];
+	DIR *dir;
+
+	if (luo_system_path(checker->system, path, "/sys/class/watchdog"))
+		return;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		char name[512], state[32], identity[64];
+		unsigned long long timeout;
+
+		if (strncmp(entry->d_name, "watchdog", 8))
+			continue;
+		snprintf(name, sizeof(name), "/sys/class/watchdog/%s/state", entry->d_name);
+		if (luo_system_read(checker->system, name, state, sizeof(state)) <= 0 ||
+		    strcmp(state, "active"))
+			continue;
+		active++;
+		snprintf(name, sizeof(name), "/sys/class/watchdog/%s/identity", entry->d_name);
+		if (luo_system_read(checker->system, name, identity, sizeof(identity)) <= 0)
+			strcpy(identity, "unknown");
+		snprintf(name, sizeof(name), "/sys/class/watchdog/%s/timeout", entry->d_name);
+		timeout = luo_system_number(checker->system, name);
+		luo_check_report(checker, "watchdog", LUO_VERDICT_WARN, 0,
+				 "have its driver and who feeds it started early in the next kernel, "
+				 "give it a longer timeout, or stop it before the kexec",
+				 "%s (%s) runs, and resets the machine when nobody has fed it for "
+				 "%llu s",
+				 entry->d_name, identity, timeout);
+	}
+	if (dir)
+		closedir(dir);
+	if (!active)
+		luo_check_report(checker, "watchdog", LUO_VERDICT_OK, 0, NULL,
+				 "no watchdog runs that would reset the machine meanwhile");
+}
+
 int luo_check_machine(struct luo_system *system, luo_check_cb callback, void *userdata)
 {
 	struct luo_checker checker = {
@@ -418,5 +482,7 @@ int luo_check_machine(struct luo_system *system, luo_check_cb callback, void *us
 	check_platform(&checker);
 	check_module_state(&checker);
 	check_exposure(&checker);
+	check_crashkernel(&checker);
+	check_watchdog(&checker);
 	return checker.failed;
 }

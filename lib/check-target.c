@@ -128,7 +128,51 @@ static void check_module(struct luo_checker *checker, const struct luo_status *s
 				 "handover format %u is known to both", max);
 }
 
-static void check_config(struct luo_checker *checker, const char *kernel, const char *release)
+/*
+ * Kernels to 6.12 mark each range of the chain in their memory map, which has
+ * room for 128 entries and three more for each possible NUMA node, and drop
+ * memory that does not fit. A range takes up to three; this many are for what
+ * firmware describes.
+ */
+#define FIRMWARE_ENTRIES 26
+
+static void check_map(struct luo_checker *checker, const struct luo_config *config)
+{
+	uint64_t ranges = luo_system_number(checker->system,
+					    "/sys/module/liveupdate/parameters/max_ranges");
+	long shift = luo_config_get(config, "CONFIG_NUMA") != LUO_CONFIG_YES ?
+			     0 :
+			     luo_config_number(config, "CONFIG_NODES_SHIFT");
+	uint64_t room;
+
+	/* Without the option there is one node as well. */
+	if (shift < 0 || shift > 16)
+		shift = 0;
+	room = (128 + (3ULL << shift) - FIRMWARE_ENTRIES) / 3;
+	if (!ranges)
+		luo_check_report(checker, "target-map", LUO_VERDICT_UNKNOWN, 0, NULL,
+				 "the module does not tell its max_ranges; the target has room for "
+				 "%llu",
+				 (unsigned long long)room);
+	else if (ranges > room)
+		luo_check_report(checker, "target-map", LUO_VERDICT_FAIL, -ENOEXEC,
+				 "load the liveupdate module with max_ranges=35, or choose a kernel "
+				 "with CONFIG_NUMA=y and CONFIG_NODES_SHIFT=6 or more",
+				 "the target kernel (CONFIG_NUMA=%s, %llu possible nodes) has room for "
+				 "%llu ranges in its memory map, and up to %llu may be needed: it would "
+				 "not see all of its memory",
+				 luo_config_get(config, "CONFIG_NUMA") == LUO_CONFIG_YES ? "y" : "n",
+				 1ULL << shift, (unsigned long long)room,
+				 (unsigned long long)ranges);
+	else
+		luo_check_report(checker, "target-map", LUO_VERDICT_OK, 0, NULL,
+				 "the target's memory map has room for %llu ranges, %llu are used at "
+				 "most",
+				 (unsigned long long)room, (unsigned long long)ranges);
+}
+
+static void check_config(struct luo_checker *checker, const char *kernel, const char *release,
+			 const struct luo_status *status)
 {
 	static const struct {
 		const char *option, *why;
@@ -159,9 +203,92 @@ static void check_config(struct luo_checker *checker, const char *kernel, const 
 		luo_config_free(&config);
 		return;
 	}
-	luo_config_free(&config);
 	luo_check_report(checker, "target-config", LUO_VERDICT_OK, 0, NULL,
 			 "the target kernel leaves live update to the module");
+	if (status->provider == LUO_PROVIDER_MODULE)
+		check_map(checker, &config);
+	luo_config_free(&config);
+}
+
+/* What the target's command line wants to have set aside, as far as it says so in bytes. */
+static uint64_t asked_for(const char *cmdline)
+{
+	static const char *const names[] = { "crashkernel=", "hugepages=" };
+	uint64_t sum = 0, page = 2 << 20;
+	const char *cursor = cmdline, *param;
+	size_t len;
+
+	while ((param = luo_cmdline_next(&cursor, &len))) {
+		char *end;
+
+		if (len > 11 && !memcmp(param, "hugepagesz=", 11))
+			page = param[11] == '1' && param[12] == 'G' ? 1ULL << 30 : 2ULL << 20;
+		for (unsigned int i = 0; i < LUO_ARRAY_SIZE(names); i++) {
+			size_t n = strlen(names[i]);
+			uint64_t value;
+
+			if (len <= n || memcmp(param, names[i], n))
+				continue;
+			value = strtoull(param + n, &end, 10);
+			if (i)
+				value *= page;
+			else if (*end == 'K' || *end == 'k')
+				value <<= 10;
+			else if (*end == 'M' || *end == 'm')
+				value <<= 20;
+			else if (*end == 'G' || *end == 'g')
+				value <<= 30;
+			sum += value;
+		}
+	}
+	return sum;
+}
+
+/*
+ * Until its module gives the gaps back the next kernel has to live in what is
+ * not covered: itself, the initrd packed and unpacked, a struct page (64 bytes)
+ * for each page there is, and something to work with. What the ranges really
+ * cover only a rehearsal can tell; that is more than what is kept, not less.
+ */
+static void check_memory(struct luo_checker *checker, const struct luo_kernel_info *kernel,
+			 const struct luo_initrd_info *initrd, const char *cmdline)
+{
+	uint64_t total = luo_system_meminfo(checker->system, "MemTotal");
+	uint64_t kept = luo_system_number(checker->system, "/sys/kernel/liveupdate/kept");
+	uint64_t need = kernel->init_size + initrd->file_size + initrd->unpacked_size +
+			total / 64 + (64ULL << 20) + asked_for(cmdline);
+	char need_text[32], left_text[32], kept_text[32];
+
+	if (!total) {
+		luo_check_report(checker, "target-memory", LUO_VERDICT_UNKNOWN, 0, NULL,
+				 "cannot tell how much memory there is (/proc is not mounted?)");
+		return;
+	}
+	luo_format_size(need, need_text);
+	luo_format_size(total > kept ? total - kept : 0, left_text);
+	luo_format_size(kept, kept_text);
+	if (kept > total || need > total - kept)
+		luo_check_report(checker, "target-memory", LUO_VERDICT_FAIL, -ENOMEM,
+				 "preserve less, or use a smaller initrd (MODULES=dep)",
+				 "the target needs about %s to start, and beside what is preserved "
+				 "(%s) there are %s",
+				 need_text, kept_text, left_text);
+	else
+		luo_check_report(checker, "target-memory", LUO_VERDICT_OK, 0, NULL,
+				 "the target needs about %s to start, and beside what is preserved "
+				 "(%s) there are %s ('luoctl kexec --rehearse' knows exactly)",
+				 need_text, kept_text, left_text);
+}
+
+/* The crash kernel's memory goes with this kernel, and is asked for anew. */
+static void check_target_crashkernel(struct luo_checker *checker, const char *cmdline)
+{
+	if (luo_system_number(checker->system, "/sys/kernel/kexec_crash_size") &&
+	    !luo_cmdline_find(cmdline, "crashkernel="))
+		luo_check_report(checker, "target-crashkernel", LUO_VERDICT_WARN, 0,
+				 "add crashkernel= to it (--append)",
+				 "this kernel has memory for a crash kernel, and the target's command "
+				 "line asks for none");
 }
 
 static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint32_t max)
@@ -179,7 +306,7 @@ static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint
 		return;
 	}
 	while ((param = luo_cmdline_next(&cursor, &len))) {
-		/* The kernel takes "mem=1G" in quotes, too. */
+		/* As in luo_cmdline_find(). */
 		if (len && *param == '"') {
 			param++;
 			len--;
@@ -266,8 +393,10 @@ void luo_check_target_files(struct luo_checker *checker, struct luo_target *targ
 	}
 	check_module(checker, &status, initrd, &initrd_info, kernel_info.release);
 	check_size(checker, &status, &kernel_info, initrd_info.file_size);
-	check_config(checker, kernel, kernel_info.release);
+	check_memory(checker, &kernel_info, &initrd_info, target->cmdline);
+	check_config(checker, kernel, kernel_info.release, &status);
 	check_cmdline(checker, target->cmdline, kernel_info.cmdline_max);
+	check_target_crashkernel(checker, target->cmdline);
 }
 
 int luo_check_target(struct luo_system *system, const struct luo_kexec_options *options,

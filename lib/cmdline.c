@@ -32,6 +32,23 @@ const char *luo_cmdline_next(const char **cursor, size_t *ret_len)
 	return start;
 }
 
+const char *luo_cmdline_find(const char *cmdline, const char *name)
+{
+	const char *cursor = cmdline, *param;
+	size_t len, n = strlen(name);
+
+	while ((param = luo_cmdline_next(&cursor, &len))) {
+		/* The kernel takes "mem=1G" in quotes, too. */
+		if (len && *param == '"') {
+			param++;
+			len--;
+		}
+		if (len >= n && !memcmp(param, name, n))
+			return param + n;
+	}
+	return NULL;
+}
+
 int luo_cmdline_running(struct luo_system *system, char **ret_cmdline)
 {
 	const char *cursor, *param;

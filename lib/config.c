@@ -109,22 +109,39 @@ void luo_config_free(struct luo_config *config)
 	config->found = false;
 }
 
-enum luo_config_value luo_config_get(const struct luo_config *config, const char *option)
+/* What follows the "=" of an option, or NULL. */
+static const char *config_value(const struct luo_config *config, const char *option)
 {
 	size_t len = strlen(option);
 	const char *line;
 
-	if (!config->found)
-		return LUO_CONFIG_MISSING;
 	for (line = config->text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (strncmp(line, option, len) || line[len] != '=')
-			continue;
-		if (line[len + 1] == 'y')
-			return LUO_CONFIG_YES;
-		if (line[len + 1] == 'm')
-			return LUO_CONFIG_MODULE;
-		return line[len + 1] == 'n' ? LUO_CONFIG_NO : LUO_CONFIG_OTHER;
+		if (!strncmp(line, option, len) && line[len] == '=')
+			return line + len + 1;
 	}
-	return LUO_CONFIG_NO;
+	return NULL;
+}
+
+enum luo_config_value luo_config_get(const struct luo_config *config, const char *option)
+{
+	const char *value;
+
+	if (!config->found)
+		return LUO_CONFIG_MISSING;
+	value = config_value(config, option);
+	if (!value)
+		return LUO_CONFIG_NO;
+	if (*value == 'y')
+		return LUO_CONFIG_YES;
+	if (*value == 'm')
+		return LUO_CONFIG_MODULE;
+	return *value == 'n' ? LUO_CONFIG_NO : LUO_CONFIG_OTHER;
+}
+
+long luo_config_number(const struct luo_config *config, const char *option)
+{
+	const char *value = config->found ? config_value(config, option) : NULL;
+
+	return value && *value >= '0' && *value <= '9' ? strtol(value, NULL, 0) : -1;
 }

@@ -358,6 +358,282 @@ int luo_session_finish(struct luo_session *session);
  */
 int luo_session_get_name(struct luo_session *session, char ret_name[LUO_SESSION_NAME_SIZE]);
 
+/* ---------------------------------------- beyond what Linux itself offers */
+
+/*
+ * The functions of this part need the liveupdate module. With the orchestrator
+ * that is built into Linux they return -ENOSYS, which none of them returns for
+ * another reason, and nothing has happened: programs go on without.
+ *
+ * All are -EINTR when the process is killed while a live update is under way.
+ */
+
+/**
+ * struct luo_device_state - where the machine is
+ * @size:         sizeof(struct luo_device_state), set by the caller.
+ * @state:        enum luo_state
+ * @generation:   Live updates since the machine was last started cold.
+ * @sessions_out: Outgoing sessions.
+ * @files_out:    Files preserved by them.
+ * @bytes_out:    Memory of these files.
+ * @sessions_in:  Sessions that came from the previous kernel and are not
+ *                finished.
+ * @files_in:     Files in them.
+ * @bytes_in:     Memory of these files.
+ */
+struct luo_device_state {
+	size_t size;
+	int state;
+	uint64_t generation;
+	uint64_t sessions_out;
+	uint64_t files_out;
+	uint64_t bytes_out;
+	uint64_t sessions_in;
+	uint64_t files_in;
+	uint64_t bytes_in;
+};
+
+/**
+ * luo_device_get_state() - where the machine is
+ * @device: Device. (luo_system_get_status() says more, and does not need it.)
+ * @state:  The caller sets @size in it; the rest is filled in on success.
+ *
+ * Never waits. The numbers need not be of one moment.
+ *
+ * Return: 0; -EINVAL (size is too small), -ENOSYS.
+ */
+int luo_device_get_state(struct luo_device *device, struct luo_device_state *state);
+
+/**
+ * struct luo_rehearsal - how a live update would go
+ * @size:          sizeof(struct luo_rehearsal), set by the caller.
+ * @error:         0 if it would go through now, else a negative errno.
+ * @session_error: What @session gave as error.
+ * @sessions:      If @error is 0: sessions that would be handed over.
+ * @files:         Files in them.
+ * @bytes:         Memory of these files.
+ * @dropped:       Sessions that would be left behind and lost, since their
+ *                 users have set LUO_SESSION_DROP_ON_FAILURE.
+ * @session:       The first session that could not be frozen. Empty if all
+ *                 could; then @error is the machine's and not a session's.
+ */
+struct luo_rehearsal {
+	size_t size;
+	int error;
+	int session_error;
+	uint64_t sessions;
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t dropped;
+	char session[LUO_SESSION_NAME_SIZE];
+};
+
+/**
+ * luo_device_rehearse() - do everything but the jump, and undo it
+ * @device:    Device.
+ * @rehearsal: The caller sets @size in it; the rest is filled in on success.
+ *
+ * Whether the next kernel has enough memory is looked at only when it is
+ * loaded.
+ *
+ * Return: 0, and @rehearsal says whether a live update would go through;
+ * -EBUSY (one is under way), -ENODEV and others (none is possible on this
+ * machine), -EINVAL (size is too small), -ENOSYS.
+ */
+int luo_device_rehearse(struct luo_device *device, struct luo_rehearsal *rehearsal);
+
+/**
+ * enum luo_session_flags - what becomes of a session
+ * @LUO_SESSION_KEEP_ON_CLOSE:   It outlives its last descriptor. An incoming
+ *                               one waits for the next who retrieves it, an
+ *                               outgoing one goes to the next kernel or is
+ *                               opened again by luo_session_reopen(). Who gets
+ *                               it next has the flag cleared.
+ * @LUO_SESSION_DROP_ON_FAILURE: If a file cannot be frozen the session is left
+ *                               behind and lost, instead of stopping the live
+ *                               update.
+ */
+enum luo_session_flags {
+	LUO_SESSION_KEEP_ON_CLOSE = 1 << 0,
+	LUO_SESSION_DROP_ON_FAILURE = 1 << 1,
+};
+
+/**
+ * luo_session_retrieve_generation() - claim a session that the previous kernel had
+ * @device:      Device.
+ * @name:        Its name.
+ * @generation:  Of the live update that first carried it; 0: the newest of
+ *               this name.
+ * @flags:       enum luo_session_flags; it has them from the first moment. With
+ *               LUO_SESSION_KEEP_ON_CLOSE nothing is lost whenever the caller
+ *               is killed.
+ * @ret_session: The session.
+ *
+ * Return: 0; -ENOENT (there is none), -EINVAL (somebody has claimed it; name is
+ * empty or too long; unknown flags), -EIO (it is damaged), -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOSYS.
+ */
+int luo_session_retrieve_generation(struct luo_device *device, const char *name,
+				    uint64_t generation, unsigned int flags,
+				    struct luo_session **ret_session);
+
+/**
+ * luo_session_reopen() - an outgoing session that was left alone
+ * @device:      Device.
+ * @name:        Its name.
+ * @ret_session: The session, no more kept on close.
+ *
+ * Return: 0; -ENOENT (there is none), -EBUSY (somebody has it open), -EINVAL
+ * (name is empty or too long), -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
+ */
+int luo_session_reopen(struct luo_device *device, const char *name,
+		       struct luo_session **ret_session);
+
+/**
+ * luo_session_drop() - give up an incoming session that nobody has claimed
+ * @device:     Device.
+ * @name:       Its name.
+ * @generation: As for luo_session_retrieve_generation().
+ *
+ * Its memory is freed; that of a damaged session stays reserved.
+ *
+ * Return: 0; -ENOENT (there is none), -EBUSY (somebody has claimed it, or a file
+ * cannot be finished yet; nothing has happened), -EINVAL (name is empty or too
+ * long), -ENOSYS.
+ */
+int luo_session_drop(struct luo_device *device, const char *name, uint64_t generation);
+
+/**
+ * luo_session_unpreserve_fd() - a file need not survive any more
+ * @session: Outgoing session.
+ * @token:   Its token, which is free again.
+ *
+ * Return: 0; -ENOENT (unknown token), -EINVAL (not an outgoing session),
+ * -ENOSYS.
+ */
+int luo_session_unpreserve_fd(struct luo_session *session, uint64_t token);
+
+/**
+ * luo_session_set_flags() - say what shall become of a session
+ * @session: Session of either direction.
+ * @flags:   enum luo_session_flags: all that shall be set from now on.
+ *
+ * Return: 0; -EINVAL (unknown flags), -ENOSYS.
+ */
+int luo_session_set_flags(struct luo_session *session, unsigned int flags);
+
+/**
+ * enum luo_direction - whence and whither
+ * @LUO_DIRECTION_OUTGOING: For the next kernel.
+ * @LUO_DIRECTION_INCOMING: From the previous one.
+ */
+enum luo_direction {
+	LUO_DIRECTION_OUTGOING = 0,
+	LUO_DIRECTION_INCOMING = 1,
+};
+
+/**
+ * struct luo_session_state - what a session says about itself
+ * @size:       sizeof(struct luo_session_state), set by the caller.
+ * @direction:  enum luo_direction
+ * @flags:      enum luo_session_flags
+ * @generation: Of the live update that first carried it; 0 for an outgoing one.
+ * @files:      Number of files, retrieved or not.
+ * @bytes:      Memory of these.
+ */
+struct luo_session_state {
+	size_t size;
+	int direction;
+	unsigned int flags;
+	uint64_t generation;
+	uint64_t files;
+	uint64_t bytes;
+};
+
+/**
+ * luo_session_get_state() - what a session says about itself
+ * @session: Session of either direction.
+ * @state:   The caller sets @size in it; the rest is filled in on success.
+ *
+ * Return: 0; -EINVAL (size is too small), -ENOSYS.
+ */
+int luo_session_get_state(struct luo_session *session, struct luo_session_state *state);
+
+/**
+ * enum luo_file_state - what became of a file
+ * @LUO_FILE_PRESERVED: Of an outgoing session.
+ * @LUO_FILE_WAITING:   Of an incoming one: nobody has retrieved it yet.
+ * @LUO_FILE_RETRIEVED: Somebody has.
+ * @LUO_FILE_FAILED:    It cannot be retrieved: see its error.
+ * @LUO_FILE_UNKNOWN:   Nobody here can restore this kind of file (yet).
+ */
+enum luo_file_state {
+	LUO_FILE_PRESERVED = 0,
+	LUO_FILE_WAITING = 1,
+	LUO_FILE_RETRIEVED = 2,
+	LUO_FILE_FAILED = 3,
+	LUO_FILE_UNKNOWN = 4,
+};
+
+/**
+ * struct luo_file_info - one file of a session; never grows
+ * @token:      Its token.
+ * @bytes:      Memory that is kept for it.
+ * @state:      enum luo_file_state
+ * @error:      With LUO_FILE_FAILED: what luo_session_retrieve_fd() returns.
+ * @compatible: Kind of the file.
+ */
+struct luo_file_info {
+	uint64_t token;
+	uint64_t bytes;
+	uint32_t state;
+	int32_t error;
+	char compatible[48];
+};
+
+/**
+ * luo_session_list_files() - what is in a session
+ * @session:   Session of either direction.
+ * @first:     So many files are left out, in order of preservation.
+ * @files:     Array for the following ones; may be NULL if @room is 0.
+ * @room:      Elements in it.
+ * @ret_count: How many were filled in.
+ * @ret_total: How many files the session has. May be NULL.
+ *
+ * Long lists are fetched in several pieces, and need not be of one moment. On
+ * failure the array may have been written to.
+ *
+ * Return: 0; -EFAULT, -ENOMEM, -ENOSYS.
+ */
+int luo_session_list_files(struct luo_session *session, uint64_t first,
+			   struct luo_file_info *files, unsigned int room,
+			   unsigned int *ret_count, uint64_t *ret_total);
+
+/**
+ * enum luo_recycle_flags - how to recycle
+ * @LUO_RECYCLE_KEEP_FILES: With its files, each preserved again under its token
+ *                          and in its present state, and with its flags. All
+ *                          files must have been retrieved; finishing is part
+ *                          of it.
+ */
+enum luo_recycle_flags {
+	LUO_RECYCLE_KEEP_FILES = 1 << 0,
+};
+
+/**
+ * luo_session_recycle() - an incoming session becomes an outgoing one
+ * @session: Incoming session. Its name stays, its files and flags do not.
+ * @flags:   enum luo_recycle_flags
+ *
+ * Return: 0; -EBUSY (it is not finished; with LUO_RECYCLE_KEEP_FILES: a file is
+ * not retrieved, or cannot be finished yet), -EEXIST (there is an outgoing
+ * session of this name), -EINVAL (not an incoming session, unknown flags),
+ * -ENOMEM, what luo_session_preserve_fd() gives for one of the files, -ENODEV
+ * and others (nothing can be preserved on this machine), -ENOSYS. Then nothing
+ * has happened.
+ */
+int luo_session_recycle(struct luo_session *session, unsigned int flags);
+
 /* ------------------------------------------------------- looking at files */
 
 /**

@@ -52,6 +52,12 @@ ssize_t luo_read_text(const char *path, char *buf, size_t size);
 /* The same for a system file. */
 ssize_t luo_system_read(struct luo_system *system, const char *name, char *buf, size_t size);
 
+/* A decimal number that is all of a system file; 0 if it is none. */
+uint64_t luo_system_number(struct luo_system *system, const char *name);
+
+/* "MemTotal" and the like of /proc/meminfo, in bytes; 0 if unknown. */
+uint64_t luo_system_meminfo(struct luo_system *system, const char *key);
+
 /* Is there something of that name? */
 bool luo_system_exists(struct luo_system *system, const char *name);
 
@@ -206,6 +212,8 @@ int luo_config_load(struct luo_system *system, const char *kernel, const char *r
 		    bool running, struct luo_config *config);
 void luo_config_free(struct luo_config *config);
 enum luo_config_value luo_config_get(const struct luo_config *config, const char *option);
+/* Value of an option that is a number; -1 if it has none. */
+long luo_config_number(const struct luo_config *config, const char *option);
 
 /* ----------------------------------------------------------- command lines */
 
@@ -214,6 +222,8 @@ enum luo_config_value luo_config_get(const struct luo_config *config, const char
  * them). Returns the next one and its length, NULL at the end.
  */
 const char *luo_cmdline_next(const char **cursor, size_t *ret_len);
+/* Value of the first parameter @name (with its "="), or NULL; it ends with the parameter. */
+const char *luo_cmdline_find(const char *cmdline, const char *name);
 /* The running kernel's, without what the boot loader added; free() it. */
 int luo_cmdline_running(struct luo_system *system, char **ret_cmdline);
 

@@ -255,13 +255,12 @@ int luo_is_available(struct luo_system *system, char *ret_reason, size_t reason_
 	}
 }
 
-static uint64_t read_number(struct luo_system *system, const char *name)
+uint64_t luo_system_number(struct luo_system *system, const char *name)
 {
-	char path[128], buf[64], *end;
 	unsigned long long value;
+	char buf[64], *end;
 
-	snprintf(path, sizeof(path), SYSFS "/%s", name);
-	if (luo_system_read(system, path, buf, sizeof(buf)) <= 0)
+	if (luo_system_read(system, name, buf, sizeof(buf)) <= 0)
 		return 0;
 	if (buf[0] < '0' || buf[0] > '9')
 		return 0;
@@ -270,6 +269,29 @@ static uint64_t read_number(struct luo_system *system, const char *name)
 	if (errno || *end)
 		return 0;
 	return value;
+}
+
+uint64_t luo_system_meminfo(struct luo_system *system, const char *key)
+{
+	size_t len = strlen(key);
+	char text[8192], *line;
+
+	if (luo_system_read(system, "/proc/meminfo", text, sizeof(text)) <= 0)
+		return 0;
+	for (line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, key, len) && line[len] == ':')
+			return strtoull(line + len + 1, NULL, 10) * 1024;
+	}
+	return 0;
+}
+
+static uint64_t read_number(struct luo_system *system, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSFS "/%s", name);
+	return luo_system_number(system, path);
 }
 
 static int read_word(struct luo_system *system, const char *name, const char *const words[],

@@ -737,6 +737,154 @@ int luo_files_finish(struct luo_session *session)
 	return 0;
 }
 
+/* ------------------------------------------------- incoming turns outgoing */
+
+/**
+ * struct luo_again - what a file that was retrieved needs to be preserved
+ * @pages:   what its handler keeps in the image
+ * @data:    serialized_data of the handler
+ * @private: private_data of the handler
+ * @flbs:    set of FLBs that count it as outgoing
+ *
+ * Made while the file is still an incoming one, with pages and data of its own,
+ * so that either of the two can be taken back.
+ */
+struct luo_again {
+	struct luo_pages pages;
+	u64 data;
+	void *private;
+	u64 flbs;
+};
+
+static int luo_file_preserve_again(struct luo_file *file, struct luo_again *again)
+{
+	struct liveupdate_file_op_args args = {
+		.handler = file->handler,
+		.file = file->file,
+		.pages = &again->pages,
+	};
+	int err;
+
+	err = luo_flbs_preserve(file->handler, &again->flbs);
+	if (err)
+		return err;
+	err = file->handler->ops->preserve(&args);
+	if (err) {
+		luo_pages_destroy(&again->pages);
+		luo_flbs_unpreserve(again->flbs);
+		return err;
+	}
+	again->data = args.serialized_data;
+	again->private = args.private_data;
+	return 0;
+}
+
+static void luo_file_unpreserve_again(struct luo_file *file, struct luo_again *again)
+{
+	struct liveupdate_file_op_args args = {
+		.handler = file->handler,
+		.file = file->file,
+		.serialized_data = again->data,
+		.private_data = again->private,
+		.pages = &again->pages,
+	};
+
+	file->handler->ops->unpreserve(&args);
+	luo_pages_destroy(&again->pages);
+	luo_flbs_unpreserve(again->flbs);
+}
+
+/**
+ * luo_files_preserve_again() - preserve what an incoming session holds
+ * @session: the session, locked; it has files
+ *
+ * Return: what luo_files_turn() or luo_files_unpreserve_again() wants; -EBUSY
+ * when a file has not been retrieved, or is not ready; -ENOMEM; the error of a
+ * handler. Then nothing has happened.
+ */
+struct luo_again *luo_files_preserve_again(struct luo_session *session)
+{
+	struct luo_again *again;
+	struct luo_file *file;
+	u64 i = 0;
+	int err;
+
+	list_for_each_entry(file, &session->files, list)
+		if (!file->has_id || !luo_file_can_finish(file))
+			return ERR_PTR(-EBUSY);
+
+	again = kvcalloc(session->nr_files, sizeof(*again), GFP_KERNEL_ACCOUNT);
+	if (!again)
+		return ERR_PTR(-ENOMEM);
+	err = luo_records_resize(&session->records, session->nr_files);
+	if (err)
+		goto err_free;
+	list_for_each_entry(file, &session->files, list) {
+		err = luo_file_preserve_again(file, &again[i]);
+		if (err)
+			goto err_unpreserve;
+		i++;
+		cond_resched();
+	}
+	return again;
+
+err_unpreserve:
+	list_for_each_entry_continue_reverse(file, &session->files, list)
+		luo_file_unpreserve_again(file, &again[--i]);
+	luo_records_resize(&session->records, 0);
+err_free:
+	kvfree(again);
+	return ERR_PTR(err);
+}
+
+/* The session stays an incoming one: all of that is taken back. */
+void luo_files_unpreserve_again(struct luo_session *session, struct luo_again *again)
+{
+	u64 i = session->nr_files;
+	struct luo_file *file;
+
+	list_for_each_entry_reverse(file, &session->files, list)
+		luo_file_unpreserve_again(file, &again[--i]);
+	luo_records_resize(&session->records, 0);
+	kvfree(again);
+}
+
+/*
+ * The session has just become an outgoing one, and so do its files: what they
+ * were is finished, as by luo_files_finish(). Cannot fail.
+ */
+void luo_files_turn(struct luo_session *session, struct luo_again *again)
+{
+	u64 i = session->nr_files;
+	struct luo_file *file;
+
+	list_for_each_entry_reverse(file, &session->files, list) {
+		struct liveupdate_file_op_args args = luo_file_args(file);
+		u64 flbs = file->flbs;
+
+		i--;
+		file->handler->ops->finish(&args);
+		luo_file_release_blocks(file);
+		atomic64_add(-file->counted, &luo_stats.pages[1]);
+		atomic64_dec(&luo_stats.files[1]);
+		atomic64_inc(&luo_stats.files[0]);
+		session->nr_pages -= file->counted;
+		file->counted = 0;
+
+		file->pages = again[i].pages;
+		file->data = again[i].data;
+		file->private = again[i].private;
+		file->flbs = again[i].flbs;
+		file->status = 0;
+		luo_file_count_pages(file, file->pages.nr_pages);
+		luo_flbs_finish(flbs);
+		cond_resched();
+	}
+	kvfree(again);
+}
+
+/* ------------------------------------------------------------------ listing */
+
 static u32 luo_file_state(const struct luo_file *file)
 {
 	bool known = true;

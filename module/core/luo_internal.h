@@ -149,10 +149,10 @@ void luo_sessions_exit(void);
 int luo_session_create(const u8 *name, u64 generation, struct file **ret_file);
 int luo_session_claim(const u8 *name, u64 generation, struct file **ret_file);
 int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file);
-void luo_session_publish(struct file *file);
+void luo_session_publish(struct file *file, u32 flags);
 void luo_session_abort(struct file *file);
 int luo_session_give_up(const u8 *name, u64 generation);
-int luo_session_recycle(struct luo_session *session);
+int luo_session_recycle(struct luo_session *session, bool keep_files);
 
 struct luo_session *luo_session_receive(const struct luo_session_ser *ser);
 int luo_sessions_freeze(struct luo_root_ser *root);
@@ -171,6 +171,12 @@ void luo_files_unpreserve(struct luo_session *session);
 u32 luo_files_list(struct luo_session *session, u64 first,
 		   struct liveupdate_file_info *info, u32 room);
 int luo_files_finish(struct luo_session *session);
+
+struct luo_again;
+struct luo_again *luo_files_preserve_again(struct luo_session *session);
+void luo_files_unpreserve_again(struct luo_session *session, struct luo_again *again);
+void luo_files_turn(struct luo_session *session, struct luo_again *again);
+
 int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
 void luo_files_unfreeze(struct luo_session *session);
 void luo_files_drop(struct luo_session *session);

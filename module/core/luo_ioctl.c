@@ -150,7 +150,7 @@ static int luo_respond(struct luo_call *call)
 /* -------------------------------------------------------------- the commands */
 
 static int luo_open_session(struct luo_call *call, const u8 *name, u64 generation,
-			    s32 *ret_fd,
+			    u32 flags, s32 *ret_fd,
 			    int (*open)(const u8 *name, u64 generation,
 					struct file **ret_file))
 {
@@ -173,7 +173,7 @@ static int luo_open_session(struct luo_call *call, const u8 *name, u64 generatio
 	if (err)
 		goto err_abort;
 
-	luo_session_publish(file);
+	luo_session_publish(file, flags);
 	fd_install(fd, file);
 	return 0;
 
@@ -188,14 +188,14 @@ static int luo_call_create_session(struct luo_call *call)
 {
 	struct liveupdate_ioctl_create_session *arg = &call->arg->create;
 
-	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_create);
+	return luo_open_session(call, arg->name, 0, 0, &arg->fd, luo_session_create);
 }
 
 static int luo_call_retrieve_session(struct luo_call *call)
 {
 	struct liveupdate_ioctl_retrieve_session *arg = &call->arg->retrieve;
 
-	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_claim);
+	return luo_open_session(call, arg->name, 0, 0, &arg->fd, luo_session_claim);
 }
 
 static int luo_call_preserve_fd(struct luo_call *call)
@@ -304,14 +304,17 @@ static int luo_call_reopen_session(struct luo_call *call)
 {
 	struct liveupdate_ioctl_reopen_session *arg = &call->arg->reopen;
 
-	return luo_open_session(call, arg->name, 0, &arg->fd, luo_session_reopen);
+	return luo_open_session(call, arg->name, 0, 0, &arg->fd, luo_session_reopen);
 }
 
 static int luo_call_retrieve_generation(struct luo_call *call)
 {
 	struct liveupdate_ioctl_retrieve_generation *arg = &call->arg->retrieve_generation;
 
-	return luo_open_session(call, arg->name, arg->generation, &arg->fd,
+	if (arg->flags & ~LUO_SESSION_FLAGS || arg->reserved)
+		return -EINVAL;
+
+	return luo_open_session(call, arg->name, arg->generation, arg->flags, &arg->fd,
 				luo_session_claim);
 }
 
@@ -460,9 +463,10 @@ out_free:
 
 static int luo_call_recycle(struct luo_call *call)
 {
+	u32 flags = call->arg->recycle.flags;
 	int err;
 
-	if (call->arg->recycle.reserved)
+	if (flags & ~LIVEUPDATE_RECYCLE_KEEP_FILES)
 		return -EINVAL;
 
 	/* What is preserved wants a kexec that knows of it. */
@@ -475,7 +479,7 @@ static int luo_call_recycle(struct luo_call *call)
 	err = luo_enter_session(call);
 	if (err)
 		return err;
-	err = luo_session_recycle(call->session);
+	err = luo_session_recycle(call->session, flags & LIVEUPDATE_RECYCLE_KEEP_FILES);
 	luo_leave_session(call);
 	return err;
 }
@@ -538,7 +542,7 @@ static const struct luo_command luo_session_ext_commands[] = {
 		    struct liveupdate_session_list_files, files,
 		    LUO_ANY, luo_call_list_files),
 	LUO_COMMAND(LIVEUPDATE_SESSION_RECYCLE, LIVEUPDATE_CMD_SESSION_EXT_BASE,
-		    struct liveupdate_session_recycle, reserved,
+		    struct liveupdate_session_recycle, flags,
 		    LUO_INCOMING, luo_call_recycle),
 };
 

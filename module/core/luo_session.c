@@ -342,9 +342,16 @@ int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file)
 }
 
 /* The user has been told: from now on the session takes part. Cannot fail. */
-void luo_session_publish(struct file *file)
+void luo_session_publish(struct file *file, u32 flags)
 {
 	struct luo_session *session = file->private_data;
+
+	/* No descriptor leads to it yet, so nobody can close it without them. */
+	if (flags) {
+		mutex_lock(&session->lock);
+		session->flags = flags;
+		mutex_unlock(&session->lock);
+	}
 
 	if (session->incoming)
 		return;
@@ -482,20 +489,12 @@ int luo_session_give_up(const u8 *name, u64 generation)
 	return err;
 }
 
-/**
- * luo_session_recycle() - a finished incoming session becomes an outgoing one
- * @session: the session, locked
- *
- * Return: 0; -EBUSY when it has files; -EEXIST when its name is taken; -ENOMEM.
- */
-int luo_session_recycle(struct luo_session *session)
+/* From one list and table of names to the other. */
+static int luo_session_turn(struct luo_session *session)
 {
 	struct luo_session *other;
 	bool named = session->named;
 	int err;
-
-	if (session->nr_files)
-		return -EBUSY;
 
 	mutex_lock(&luo_sessions_lock);
 	other = rhashtable_lookup_fast(&luo_names[0], session->name, luo_names_params);
@@ -517,7 +516,6 @@ int luo_session_recycle(struct luo_session *session)
 	}
 	luo_nr_outgoing++;
 	session->generation = 0;
-	session->flags = 0;
 	list_del(&session->list);
 	list_add_tail(&session->list, &luo_sessions[0]);
 	atomic64_dec(&luo_stats.sessions[1]);
@@ -528,6 +526,40 @@ int luo_session_recycle(struct luo_session *session)
 out_unlock:
 	mutex_unlock(&luo_sessions_lock);
 	return err;
+}
+
+/**
+ * luo_session_recycle() - an incoming session becomes an outgoing one
+ * @session:    the session, locked
+ * @keep_files: with its files; else it must not have any
+ *
+ * Return: 0; -EBUSY when it has files, or they are not ready; -EEXIST when its
+ * name is taken; -ENOMEM; the error of a handler. Then nothing has happened.
+ */
+int luo_session_recycle(struct luo_session *session, bool keep_files)
+{
+	struct luo_again *again = NULL;
+	int err;
+
+	if (session->nr_files && !keep_files)
+		return -EBUSY;
+	if (session->nr_files) {
+		again = luo_files_preserve_again(session);
+		if (IS_ERR(again))
+			return PTR_ERR(again);
+	}
+
+	err = luo_session_turn(session);
+	if (err) {
+		if (again)
+			luo_files_unpreserve_again(session, again);
+		return err;
+	}
+	if (again)
+		luo_files_turn(session, again);
+	if (!keep_files)
+		session->flags = 0;
+	return 0;
 }
 
 /* -------------------------------------------------------------------- freeze */

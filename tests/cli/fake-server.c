@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/liveupdate.h>
+#include <linux/liveupdate_ext.h>
 
 #include "fake.h"
 
@@ -32,6 +32,7 @@ struct file {
 struct session {
 	char name[64];
 	bool used, incoming, claimed;
+	uint32_t flags;
 	int conn; /* our end; -1: nobody holds it */
 	pid_t pid;
 	struct file files[MAX];
@@ -47,6 +48,12 @@ static struct {
 	unsigned int command, after;
 	int error;
 } failure;
+static struct {
+	unsigned int command, after;
+	int late;
+} murder;
+static bool in_tree;
+static struct liveupdate_ioctl_rehearse rehearsal;
 
 static void die(const char *what)
 {
@@ -169,8 +176,31 @@ static void give_session(struct session *session, int conn, struct fake_reply *r
 	close(pair[1]);
 }
 
+/* Whom, and when: 0 not at all, 1 before the command, 2 after it. */
+static int should_kill(unsigned int command)
+{
+	if (!murder.after || murder.command != command || --murder.after)
+		return 0;
+	return 1 + murder.late;
+}
+
+/* Its end is seen when its connections close, as that of any other. */
+static void kill_and_wait(pid_t pid, int conn)
+{
+	struct pollfd gone = { .fd = conn };
+
+	kill(pid, SIGKILL);
+	while (!(gone.revents & POLLHUP))
+		poll(&gone, 1, 100);
+}
+
 static bool should_fail(unsigned int command, struct fake_reply *reply)
 {
+	if (in_tree && command >= LIVEUPDATE_CMD_EXT_BASE) {
+		reply->error = -EINVAL;
+		return true;
+	}
+
 	if (!failure.after || failure.command != command || --failure.after)
 		return false;
 	reply->error = -failure.error;
@@ -180,10 +210,20 @@ static bool should_fail(unsigned int command, struct fake_reply *reply)
 static void on_device(int conn, const struct fake_request *request)
 {
 	struct liveupdate_ioctl_create_session arg;
+	struct liveupdate_ioctl_retrieve_generation generation;
+	struct liveupdate_ioctl_drop_session dropped;
 	struct fake_reply reply = { 0 };
 	struct session *session = NULL;
+	int die = should_kill(request->command);
 
+	if (die == 1) {
+		kill_and_wait(device_pid, conn);
+		return;
+	}
 	memcpy(&arg, request->arg, sizeof(arg));
+	memcpy(&generation, request->arg, sizeof(generation));
+	memcpy(&dropped, request->arg, sizeof(dropped));
+	memcpy(reply.arg, request->arg, sizeof(reply.arg));
 	if (should_fail(request->command, &reply)) {
 		send_reply(conn, &reply, -1);
 		return;
@@ -212,13 +252,50 @@ static void on_device(int conn, const struct fake_request *request)
 		else
 			session->claimed = true;
 		break;
+	case LIVEUPDATE_CMD_RETRIEVE_GENERATION:
+		session = find((char *)generation.name, true);
+		if (!session || generation.generation > 1) {
+			reply.error = -ENOENT;
+		} else if (session->claimed) {
+			reply.error = -EINVAL;
+		} else {
+			session->claimed = true;
+			session->flags = generation.flags;
+		}
+		break;
+	case LIVEUPDATE_CMD_REOPEN_SESSION:
+		session = find((char *)arg.name, false);
+		if (!session)
+			reply.error = -ENOENT;
+		else if (session->conn >= 0)
+			reply.error = -EBUSY;
+		break;
+	case LIVEUPDATE_CMD_DROP_SESSION:
+		session = find((char *)dropped.name, true);
+		if (!session || dropped.generation > 1)
+			reply.error = -ENOENT;
+		else if (session->claimed)
+			reply.error = -EBUSY;
+		else
+			drop(session);
+		session = NULL;
+		break;
+	case LIVEUPDATE_CMD_REHEARSE:
+		memcpy(reply.arg, &rehearsal, sizeof(rehearsal));
+		break;
+	case LIVEUPDATE_CMD_GET_STATE:
+		break;
 	default:
 		reply.error = -EINVAL;
 	}
-	if (reply.error)
+	if (reply.error || !session)
 		send_reply(conn, &reply, -1);
 	else
 		give_session(session, conn, &reply);
+	if (die) {
+		/* The answer may have been read: nothing else can have been done. */
+		kill_and_wait(device_pid, conn);
+	}
 }
 
 static void on_preserve(struct session *session, const struct fake_request *request, int fd,
@@ -241,13 +318,105 @@ static void on_preserve(struct session *session, const struct fake_request *requ
 		close(fd);
 }
 
+static void on_list(struct session *session, struct fake_reply *reply)
+{
+	struct liveupdate_session_list_files arg;
+	struct liveupdate_file_info info;
+
+	memcpy(&arg, reply->arg, sizeof(arg));
+	arg.total = session->count;
+	for (unsigned int i = 0, room = arg.nr; ; i++) {
+		arg.nr = i;
+		if (i == room || arg.first + i >= session->count)
+			break;
+		info = (struct liveupdate_file_info){
+			.token = session->files[arg.first + i].token,
+			.state = !session->incoming ? LIVEUPDATE_FILE_PRESERVED :
+				 session->files[arg.first + i].retrieved ? LIVEUPDATE_FILE_RETRIEVED :
+									   LIVEUPDATE_FILE_WAITING,
+			.compatible = "fake",
+		};
+		memcpy(reply->data + i * sizeof(info), &info, sizeof(info));
+	}
+	memcpy(reply->arg, &arg, sizeof(arg));
+}
+
+static int recycle(struct session *session, uint32_t flags)
+{
+	if (!session->incoming)
+		return -EINVAL;
+	if (session->count && !(flags & LIVEUPDATE_RECYCLE_KEEP_FILES))
+		return -EBUSY;
+	for (unsigned int i = 0; i < session->count; i++)
+		if (!session->files[i].retrieved)
+			return -EBUSY;
+	if (find(session->name, false))
+		return -EEXIST;
+	if (!flags)
+		session->flags = 0;
+	session->incoming = session->claimed = false;
+	return 0;
+}
+
+static void on_ext(struct session *session, const struct fake_request *request,
+		   struct fake_reply *reply)
+{
+	struct liveupdate_session_unpreserve_fd token;
+	struct liveupdate_session_set_flags flags; /* and of RECYCLE */
+	struct liveupdate_session_get_state state;
+	struct file *file;
+
+	memcpy(&token, request->arg, sizeof(token));
+	memcpy(&flags, request->arg, sizeof(flags));
+	memcpy(&state, request->arg, sizeof(state));
+	switch (request->command) {
+	case LIVEUPDATE_CMD_SESSION_UNPRESERVE_FD:
+		file = find_token(session, token.token);
+		if (session->incoming) {
+			reply->error = -EINVAL;
+		} else if (!file) {
+			reply->error = -ENOENT;
+		} else {
+			close(file->fd);
+			session->count--;
+			memmove(file, file + 1,
+				(char *)&session->files[session->count] - (char *)file);
+		}
+		break;
+	case LIVEUPDATE_CMD_SESSION_SET_FLAGS:
+		session->flags = flags.flags;
+		break;
+	case LIVEUPDATE_CMD_SESSION_GET_STATE:
+		state.direction = session->incoming;
+		state.flags = session->flags;
+		state.files = session->count;
+		memcpy(reply->arg, &state, sizeof(state));
+		break;
+	case LIVEUPDATE_CMD_SESSION_LIST_FILES:
+		on_list(session, reply);
+		break;
+	case LIVEUPDATE_CMD_SESSION_RECYCLE:
+		reply->error = recycle(session, flags.flags);
+		break;
+	default:
+		reply->error = -EINVAL;
+	}
+}
+
 static void on_session(struct session *session, const struct fake_request *request, int fd)
 {
 	struct liveupdate_session_retrieve_fd arg;
 	struct fake_reply reply = { 0 };
+	int give = -1, die = should_kill(request->command);
 	struct file *file;
-	int give = -1;
 
+	if (die == 1) {
+		kill_and_wait(session->pid, session->conn);
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	memcpy(reply.arg, request->arg, sizeof(reply.arg));
 	memcpy(&arg, request->arg, sizeof(arg));
 	if (should_fail(request->command, &reply)) {
 		send_reply(session->conn, &reply, -1);
@@ -270,6 +439,8 @@ static void on_session(struct session *session, const struct fake_request *reque
 			reply.error = -ENOENT;
 		else
 			give = file->fd;
+		if (file)
+			file->retrieved = true;
 		break;
 	case LIVEUPDATE_CMD_SESSION_FINISH:
 		if (!session->incoming)
@@ -282,9 +453,28 @@ static void on_session(struct session *session, const struct fake_request *reque
 		memcpy(reply.arg + 8, session->name, sizeof(session->name));
 		break;
 	default:
-		reply.error = -EINVAL;
+		on_ext(session, request, &reply);
 	}
-	send_reply(session->conn, &reply, give);
+	if (die)
+		kill_and_wait(session->pid, session->conn);
+	else
+		send_reply(session->conn, &reply, give);
+}
+
+/* Nobody has it any more. */
+static void on_close(struct session *session)
+{
+	bool keep = session->flags & LIVEUPDATE_SESSION_KEEP_ON_CLOSE &&
+		    (!session->incoming || session->count);
+
+	if (!keep) {
+		drop(session);
+		return;
+	}
+	close(session->conn);
+	session->conn = -1;
+	session->claimed = false;
+	session->flags &= ~LIVEUPDATE_SESSION_KEEP_ON_CLOSE;
 }
 
 static void jump(pid_t caller)
@@ -306,6 +496,9 @@ static void jump(pid_t caller)
 			continue;
 		}
 		s->incoming = true;
+		s->flags = 0;
+		for (unsigned int j = 0; j < s->count; j++)
+			s->files[j].retrieved = false;
 	}
 }
 
@@ -324,7 +517,8 @@ static void on_control(int conn)
 {
 	char line[256] = "", answer[4096] = "ok";
 	unsigned int command, after;
-	int error, fd;
+	int error, fd, serror, dropped;
+	char name[64];
 	ssize_t n = receive(conn, line, sizeof(line) - 1, &fd);
 
 	if (n <= 0)
@@ -334,6 +528,23 @@ static void on_control(int conn)
 		failure.command = command;
 		failure.after = after;
 		failure.error = error;
+	} else if (sscanf(line, "kill %x %u %d", &command, &after, &error) == 3) {
+		murder.command = command;
+		murder.after = after;
+		murder.late = error;
+	} else if (!strncmp(line, "in-tree", 7)) {
+		in_tree = true;
+	} else if (sscanf(line, "rehearse %d %d %d %63s", &error, &serror, &dropped, name) == 4) {
+		rehearsal = (struct liveupdate_ioctl_rehearse){
+			.error = error,
+			.session_error = serror,
+			.dropped = dropped,
+			.sessions = 1,
+			.files = 2,
+			.bytes = 3 << 20,
+		};
+		if (strcmp(name, "-"))
+			memcpy(rehearsal.session, name, strlen(name));
 	} else if (sscanf(line, "veto %d", &error) == 1) {
 		veto = error;
 	} else if (sscanf(line, "busy %d", &error) == 1) {
@@ -411,7 +622,7 @@ int main(int argc, char **argv)
 			    !fds[3 + i].revents)
 				continue;
 			if (receive(sessions[i].conn, &request, sizeof(request), &fd) <= 0)
-				drop(&sessions[i]);
+				on_close(&sessions[i]);
 			else
 				on_session(&sessions[i], &request, fd);
 		}

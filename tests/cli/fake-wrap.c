@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <linux/liveupdate.h>
+#include <linux/liveupdate_ext.h>
 
 #include "fake.h"
 
@@ -151,8 +151,16 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		errno = -reply.error;
 		return -1;
 	}
-	if (request.command == LIVEUPDATE_CMD_SESSION_GET_NAME)
-		memcpy(arg, reply.arg, size);
+	if (request.command == LIVEUPDATE_CMD_SESSION_GET_NAME ||
+	    request.command >= LIVEUPDATE_CMD_EXT_BASE)
+		memcpy((char *)arg + 4, reply.arg + 4, size - 4);
+	if (request.command == LIVEUPDATE_CMD_SESSION_LIST_FILES) {
+		struct liveupdate_session_list_files *list = arg;
+
+		if (list->nr)
+			memcpy((void *)(uintptr_t)list->files, reply.data,
+			       list->nr * sizeof(struct liveupdate_file_info));
+	}
 	if (got >= 0)
 		/* All that give a descriptor have it behind the size. */
 		memcpy((char *)arg + 4, &got, sizeof(got));

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-#define FAKE_ARG_SIZE 72
+#define FAKE_ARG_SIZE 128
+#define FAKE_DATA_SIZE (64 * 72) /* an array besides */
 #define FAKE_DEVICE   "/dev/liveupdate" /* below the root of the test */
 #define FAKE_CONTROL  "/control"
 
@@ -22,12 +23,17 @@ struct fake_request {
 struct fake_reply {
 	int32_t error; /* negative errno or 0 */
 	uint8_t arg[FAKE_ARG_SIZE];
+	uint8_t data[FAKE_DATA_SIZE];
 };
 
 /*
  * The control socket takes one line and answers one: "ok ...", "error N".
  *
  *   fail COMMAND N ERRNO   the Nth such command from now fails (N = 1: next)
+ *   kill COMMAND N after   the caller of the Nth such command is killed: before
+ *                          (after = 0) or after (1) it has happened
+ *   in-tree                commands of liveupdate_ext.h do not exist
+ *   rehearse ERRNO SERRNO DROPPED NAME   what the rehearsal says from now on
  *   veto ERRNO             the next jump is refused
  *   jump                   outgoing sessions become incoming ones, and whoever
  *                          holds a session is killed

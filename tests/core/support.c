@@ -125,6 +125,7 @@ static void untrack(u64 pfn, u64 nr)
 		assert(arena_state(pfn + i) == FRAME_TRACKED);
 		state[pfn + i - ARENA_PFN] = FRAME_FREE;
 	}
+	data_next = min(data_next, pfn);
 }
 
 static int claim(u64 pfn, u64 nr)
@@ -217,11 +218,14 @@ static struct luo_extent model_extent(u64 index)
 {
 	struct luo_extent ext = {
 		.index = index,
-		.pfn = data_next,
 		.count = 1,
 		.flags = LUO_EXTENT_UPTODATE,
 	};
 
+	/* What came from the previous kernel may lie there still. */
+	while (arena_state(data_next) != FRAME_FREE)
+		data_next += 2;
+	ext.pfn = data_next;
 	data_next += 2;
 	return ext;
 }

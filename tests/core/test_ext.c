@@ -24,16 +24,22 @@ static int unpreserve(int fd, u64 token)
 	return fd_ioctl(fd, LIVEUPDATE_SESSION_UNPRESERVE_FD, &arg);
 }
 
-static int retrieve_generation(const char *name, u64 generation)
+static int retrieve_flags(const char *name, u64 generation, u32 flags, u32 reserved)
 {
 	struct liveupdate_ioctl_retrieve_generation arg = {
-		.size = sizeof(arg), .fd = -1, .generation = generation,
+		.size = sizeof(arg), .fd = -1, .generation = generation, .flags = flags,
+		.reserved = reserved,
 	};
 	long ret;
 
 	strcpy((char *)arg.name, name);
 	ret = dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg);
 	return ret ? ret : arg.fd;
+}
+
+static int retrieve_generation(const char *name, u64 generation)
+{
+	return retrieve_flags(name, generation, 0, 0);
 }
 
 static int drop(const char *name, u64 generation)
@@ -49,6 +55,15 @@ static int drop(const char *name, u64 generation)
 static int recycle(int fd)
 {
 	struct liveupdate_session_recycle arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_RECYCLE, &arg);
+}
+
+static int recycle_keep(int fd)
+{
+	struct liveupdate_session_recycle arg = {
+		.size = sizeof(arg), .flags = LIVEUPDATE_RECYCLE_KEEP_FILES,
+	};
 
 	return fd_ioctl(fd, LIVEUPDATE_SESSION_RECYCLE, &arg);
 }
@@ -102,8 +117,10 @@ static void test_reserved(void **state)
 			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_UNPRESERVE_FD, &arg),
 					 -EINVAL);
 		arg.size = 8;
+		arg.reserved = 2;
 		if (i == 1)
 			assert_int_equal(fd_ioctl(in, LIVEUPDATE_SESSION_RECYCLE, &arg), -EINVAL);
+		arg.reserved = 1;
 		arg.size = 40;
 		if (i == 2)
 			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_GET_STATE, &arg), -EINVAL);
@@ -434,6 +451,95 @@ static void test_recycle(void **state)
 	assert_true(luo_core_idle());
 }
 
+/* The same with its files: there is no moment at which nothing holds them. */
+static void test_recycle_keep(void **state)
+{
+	struct liveupdate_session_recycle arg = {
+		.size = sizeof(arg), .flags = LIVEUPDATE_RECYCLE_KEEP_FILES,
+	};
+	int a, b, fd, i, round;
+
+	assert_int_equal(flb_register(3), 0);
+	models[0].runs = 5;
+	models[1].runs = LUO_EXTENTS_FIRST + 3;
+	a = session_create("a");
+	for (i = 0; i < 3; i++)
+		assert_int_equal(session_preserve_model(a, 10 + i, i), 0);
+
+	for (round = 1; round < 4; round++) {
+		assert_int_equal(kexec_do(), 0);
+		assert_int_equal(flb_register(3), 0);
+		a = retrieve_flags("a", round, KEEP, 0);
+		assert_true(a >= 0);
+		for (i = 0; i < 3; i++) {
+			assert_int_equal(recycle_keep(a), -EBUSY);
+			fd = session_retrieve_fd(a, 10 + i);
+			assert_true(fd >= 0);
+			fd_close(fd);
+		}
+		assert_int_equal(recycle(a), -EBUSY);
+
+		/* Whatever is in the way, the session stays as it was. */
+		models[1].busy = true;
+		assert_int_equal(recycle_keep(a), -EBUSY);
+		models[1].busy = false;
+		b = session_create("a");
+		events[0] = '\0';
+		assert_int_equal(recycle_keep(a), -EEXIST);
+		assert_events("C0 C1 C2 p3 P0 P1 P2 U2 U1 U0 q3 ");
+		fd_close(b);
+		models[2].preserve_err = -EOPNOTSUPP;
+		assert_int_equal(recycle_keep(a), -EOPNOTSUPP);
+		models[2].preserve_err = 0;
+		assert_events("C0 C1 C2 p3 P0 P1 P2 U1 U0 q3 ");
+		model_flbs[3].preserve_err = -ENODEV;
+		assert_int_equal(recycle_keep(a), -ENODEV);
+		model_flbs[3].preserve_err = 0;
+		for (shim_fail_at = 1;; shim_fail_at++) {
+			shim_chances = 0;
+			if (!recycle_keep(a))
+				break;
+			assert_int_equal(session_state(a).direction, LIVEUPDATE_SESSION_INCOMING);
+			assert_int_equal(counts().files_in, 3);
+			assert_int_equal(counts().files_out, 0);
+			assert_int_equal(counts().pages_out, 0);
+		}
+		assert_true(shim_fail_at > 5);
+		shim_fail_at = 0;
+
+		assert_int_equal(session_state(a).direction, LIVEUPDATE_SESSION_OUTGOING);
+		assert_int_equal(session_state(a).flags, KEEP);
+		assert_int_equal(session_state(a).files, 3);
+		assert_int_equal(session_state(a).bytes,
+				 (5 + LUO_EXTENTS_FIRST + 3) * LUO_BLOCK_SIZE);
+		assert_int_equal(counts().files_in, 0);
+		assert_int_equal(counts().pages_in, 0);
+		assert_int_equal(counts().sessions_in, 0);
+		assert_int_equal(counts().files_out, 3);
+		assert_int_equal(counts().pages_out, 5 + LUO_EXTENTS_FIRST + 3);
+		assert_int_equal(list(a, 0, 8, 3), 3);
+		for (i = 0; i < 3; i++) {
+			assert_int_equal(infos[i].token, 10 + i);
+			assert_int_equal(infos[i].state, LIVEUPDATE_FILE_PRESERVED);
+		}
+		assert_int_equal(session_preserve_model(a, 10, 5), -EEXIST);
+		assert_int_equal(recycle_keep(a), -EINVAL);
+		/* Whoever holds it may die now. */
+		fd_close(a);
+		assert_int_equal(counts().files_out, 3);
+		assert_true(session_reopen("a") >= 0);
+	}
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(flb_register(3), 0);
+	a = session_retrieve("a");
+	/* One without files, and the last moment of one that is finished. */
+	assert_int_equal(session_finish(a), 0);
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_RECYCLE, &arg), 0);
+	assert_int_equal(counts().sessions_out, 1);
+	fd_close(a);
+	assert_true(luo_core_idle());
+}
+
 static void test_drop(void **state)
 {
 	struct liveupdate_ioctl_drop_session arg = { .size = sizeof(arg), .name = "a" };
@@ -512,8 +618,17 @@ static void test_generation(void **state)
 	models[0].busy = true;
 	fd_close(fd);
 	models[0].busy = false;
+
+	/* Flags from the first moment. */
+	assert_int_equal(retrieve_flags("a", 0, 1U << 2, 0), -EINVAL);
+	assert_int_equal(retrieve_flags("a", 0, KEEP, 1), -EINVAL);
+	fd = retrieve_flags("a", 0, KEEP, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(session_state(fd).flags, KEEP);
+	fd_close(fd);
 	fd = retrieve_generation("a", 0);
 	assert_true(fd >= 0);
+	assert_int_equal(session_state(fd).flags, 0);
 }
 
 static struct liveupdate_ioctl_rehearse dry_run(void)
@@ -681,7 +796,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_reserved), T(test_unpreserve), T(test_keep_incoming),
 		T(test_keep_finished), T(test_keep_outgoing), T(test_states), T(test_list),
-		T(test_recycle), T(test_drop), T(test_direction_changes), T(test_generation),
+		T(test_recycle), T(test_recycle_keep), T(test_drop), T(test_direction_changes), T(test_generation),
 		T(test_rehearse), T(test_drop_on_failure), T(test_killed),
 	};
 

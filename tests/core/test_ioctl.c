@@ -188,7 +188,10 @@ static void test_sizes(void **state)
 			ensure_incoming();
 		}
 		/* One byte of the tail is not zero, wherever it is. */
-		for (j = commands[i].size; j < sizeof(arg); j++) {
+		j = commands[i].size;
+		if (commands[i].cmd == LIVEUPDATE_IOCTL_RETRIEVE_GENERATION)
+			j = sizeof(arg.generation);	/* what follows the name is optional */
+		for (; j < sizeof(arg); j++) {
 			prepare(i, sizeof(arg));
 			arg.bytes[j] = 1;
 			assert_int_equal(call(where, commands[i].cmd, &arg), -E2BIG);

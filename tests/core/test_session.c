@@ -167,7 +167,7 @@ static void test_unpublished(void **state)
 		snprintf(name, sizeof(name), "x%u", i);
 		assert_int_equal(luo_session_create((u8 *)name, 0, &file[i]), 0);
 	}
-	luo_session_publish(file[1]);
+	luo_session_publish(file[1], 0);
 
 	/* Room that is not used this time is cut off, and comes back. */
 	for (i = 0; i < 2; i++) {

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include <linux/liveupdate.h>
+#include <linux/liveupdate_ext.h>
 
 #include "mock.h"
 
@@ -62,7 +62,11 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 	if (_IOC_TYPE(command) != LIVEUPDATE_IOCTL_TYPE)
 		return __real_ioctl(fd, command, arg);
 	mock.calls++;
-	mock.command = command;
+	if (_IOC_NR(command) == LIVEUPDATE_CMD_GET_STATE ||
+	    _IOC_NR(command) == LIVEUPDATE_CMD_SESSION_GET_STATE)
+		mock.probes++;
+	else
+		mock.command = command;
 	memcpy(&size, arg, sizeof(size));
 	assert_in_range(size, 8, sizeof(mock.arg));
 	memset(mock.arg, 0, sizeof(mock.arg));
@@ -71,9 +75,24 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		errno = mock.ioctl_error;
 		return -1;
 	}
+	if (_IOC_NR(command) >= LIVEUPDATE_CMD_EXT_BASE && mock.in_tree) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (_IOC_NR(command) >= LIVEUPDATE_CMD_EXT_BASE && mock.ext_error &&
+	    _IOC_NR(command) != LIVEUPDATE_CMD_GET_STATE &&
+	    _IOC_NR(command) != LIVEUPDATE_CMD_SESSION_GET_STATE) {
+		errno = mock.ext_error;
+		return -1;
+	}
+	if (_IOC_NR(command) >= LIVEUPDATE_CMD_EXT_BASE && mock.answer)
+		memcpy((char *)arg + 4, (const char *)mock.answer + 4,
+		       (mock.answer_size < size ? mock.answer_size : size) - 4);
 	switch (_IOC_NR(command)) {
 	case LIVEUPDATE_CMD_CREATE_SESSION:
 	case LIVEUPDATE_CMD_RETRIEVE_SESSION:
+	case LIVEUPDATE_CMD_REOPEN_SESSION:
+	case LIVEUPDATE_CMD_RETRIEVE_GENERATION:
 	case LIVEUPDATE_CMD_SESSION_RETRIEVE_FD:
 		memcpy((char *)arg + 4, &mock.ioctl_fd, 4);
 		break;

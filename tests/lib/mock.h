@@ -19,8 +19,13 @@ struct mock {
 	int ioctl_fd; /* answer of those that give a descriptor */
 	const char *ioctl_name; /* answer of GET_NAME */
 	unsigned long command; /* what the last one got */
-	uint8_t arg[72];
+	uint8_t arg[128];
 	unsigned int calls;
+	bool in_tree; /* commands of liveupdate_ext.h do not exist */
+	int ext_error; /* errno of those, but for the two that give a state */
+	const void *answer; /* what they write, from the size on */
+	size_t answer_size;
+	unsigned int probes; /* how often a state was asked for */
 	/* kexec_file_load(2) */
 	int load_error;
 	unsigned int loads;

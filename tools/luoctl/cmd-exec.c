@@ -230,8 +230,10 @@ const struct command cmd_exec = {
 		"\n"
 		"SIGTERM, SIGINT  stop the command, store, hold the session for the kexec;\n"
 		"                 the second one releases it: what is preserved is lost\n"
-		"SIGHUP           stop the command and release the session\n"
-		"SIGUSR1          stop the command, store, hold ('luoctl kexec' sends this)\n"
-		"SIGUSR2          start the command again\n",
+		"SIGHUP           stop the command, store, hold the session\n"
+		"SIGUSR1          the same ('luoctl kexec' sends this)\n"
+		"SIGUSR2          start the command again\n"
+		"SIGKILL          what is preserved waits for the next kernel; 'luoctl session\n"
+		"                 drop --outgoing NAME' gives it up\n",
 	.run = run,
 };

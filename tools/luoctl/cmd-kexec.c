@@ -240,9 +240,96 @@ static int check_image(struct luoctl *ctl, bool force)
 	return EXIT_DONE;
 }
 
+/* ---------------------------------------------------------------- rehearsal */
+
+static int show_rehearsal(const struct luo_rehearsal *rehearsal, const char *reason)
+{
+	struct json_object *root = json_object_new_object();
+
+	json_set_bool(root, "possible", !rehearsal->error);
+	json_set_u64(root, "errno", -rehearsal->error);
+	json_set_string(root, "reason", rehearsal->error ? reason : "");
+	json_set_u64(root, "sessions", rehearsal->sessions);
+	json_set_u64(root, "files", rehearsal->files);
+	json_set_u64(root, "bytes", rehearsal->bytes);
+	json_set_u64(root, "dropped", rehearsal->dropped);
+	json_set_string(root, "session", rehearsal->session);
+	json_set_u64(root, "session_errno", -rehearsal->session_error);
+	return print_json(root);
+}
+
+/*
+ * Everything but the jump, while all still runs: a refusal inside reboot(2) would
+ * come when everything has been stopped. -ENOSYS when there is no such thing,
+ * another negative errno when it could not be tried, said; else 0.
+ */
+static int rehearse(struct luoctl *ctl, struct luo_rehearsal *rehearsal)
+{
+	struct luo_device *device;
+	int r;
+
+	r = open_device(ctl, "rehearsal", &device);
+	if (r < 0)
+		return r == -ENOSYS ? -EIO : r;
+	r = luo_device_rehearse(device, rehearsal);
+	luo_device_close(device);
+	if (r == -EBUSY)
+		say("rehearsal: a live update is under way");
+	else if (r < 0 && r != -ENOSYS)
+		say("rehearsal: no live update is possible on this machine: %s", strerror(-r));
+	return r;
+}
+
+/* @only: there will be no jump. EXIT_DONE when one would go through. */
+static int check_rehearsal(struct luoctl *ctl, bool only, bool json)
+{
+	struct luo_rehearsal rehearsal = { .size = sizeof(rehearsal) };
+	struct luo_status status = { .size = sizeof(status) };
+	const char *reason;
+	char size[32];
+	int r;
+
+	r = rehearse(ctl, &rehearsal);
+	if (r == -ENOSYS && !only)
+		say("this kernel has live update of its own, and no rehearsal: it will be seen");
+	else if (r == -ENOSYS)
+		say("this kernel has live update of its own, and no rehearsal");
+	if (r < 0)
+		return r == -ENOSYS && !only ? EXIT_DONE : EXIT_FAILED;
+
+	luo_system_get_status(ctl->system, &status);
+	reason = *status.last_error ? status.last_error : strerror(-rehearsal.error);
+	if (json) {
+		r = show_rehearsal(&rehearsal, reason);
+		return r == EXIT_DONE && rehearsal.error ? EXIT_FAILED : r;
+	}
+	/* A session may have been left behind before something else went wrong. */
+	if (rehearsal.error && rehearsal.error == rehearsal.session_error)
+		return fail("rehearsal: session '%s' cannot be frozen (%s): %s", rehearsal.session,
+			    strerror(-rehearsal.session_error), reason);
+	if (rehearsal.error)
+		return fail("rehearsal: the live update would be refused (%s): %s",
+			    strerror(-rehearsal.error), reason);
+	if (rehearsal.dropped)
+		say("rehearsal: %llu session%s would be left behind and LOST, as %s user%s it; the "
+		    "first is '%s' (%s)",
+		    (unsigned long long)rehearsal.dropped, rehearsal.dropped == 1 ? "" : "s",
+		    rehearsal.dropped == 1 ? "its" : "their", rehearsal.dropped == 1 ? " wants" : "s want",
+		    rehearsal.session, strerror(-rehearsal.session_error));
+	if (only)
+		say("rehearsal: a live update would go through now, with %llu session%s, %llu file%s, %s",
+		    (unsigned long long)rehearsal.sessions, rehearsal.sessions == 1 ? "" : "s",
+		    (unsigned long long)rehearsal.files, rehearsal.files == 1 ? "" : "s",
+		    format_size(rehearsal.bytes, size));
+	return EXIT_DONE;
+}
+
 static int run(struct luoctl *ctl, const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "rehearse", no_argument, NULL, 'r' },
+		{ "no-rehearse", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
@@ -250,11 +337,21 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	};
 	struct kexec kexec = { .ctl = ctl, .signal_fd = -1, .watch_fd = -1, .timeout_s = 90 };
 	char error[LUO_ERROR_SIZE], *end;
+	bool only = false, skip = false, json = false;
 	int c, code, r;
 	long seconds;
 
-	while ((c = getopt_long(argc, argv, "ft:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "rnjft:h", options, NULL)) != -1) {
 		switch (c) {
+		case 'r':
+			only = true;
+			break;
+		case 'n':
+			skip = true;
+			break;
+		case 'j':
+			json = true;
+			break;
 		case 'f':
 			kexec.force = true;
 			break;
@@ -275,12 +372,22 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	if (optind < argc)
 		return usage(self, "'%s' is one argument too many", argv[optind]);
 
+	if (only && skip)
+		return usage(self, "--rehearse and --no-rehearse exclude each other");
+	if (json && !only)
+		return usage(self, "--json is for --rehearse");
+
 	/* Dying of a message would leave stopped what we have stopped. */
 	signal(SIGPIPE, SIG_IGN);
 
+	if (only)
+		return check_rehearsal(ctl, true, json);
 	code = check_image(ctl, kexec.force);
 	if (code != EXIT_DONE)
 		return code;
+	if (!skip && luo_system_get_provider(ctl->system) != LUO_PROVIDER_NONE &&
+	    check_rehearsal(ctl, false, false) != EXIT_DONE && !kexec.force)
+		return fail("so nothing has been stopped (--force goes on without it)");
 	r = watch(&kexec);
 	if (!r)
 		r = holder_list(ctl, &kexec.holders);
@@ -316,10 +423,15 @@ const struct command cmd_kexec = {
 	.name = "kexec",
 	.summary = "update now: jump into the loaded kernel",
 	.help = "kexec [OPTION]...\n"
-		"Stop every command that 'luoctl exec' runs, wait until its files are stored,\n"
-		"write file systems back, and jump into the loaded kernel. If that fails the\n"
-		"commands are started again. Nothing else is stopped or unmounted.\n"
+		"Rehearse the live update; stop every command that 'luoctl exec' runs, wait until\n"
+		"its files are stored, write file systems back, and jump into the loaded kernel.\n"
+		"If that fails the commands are started again. Nothing else is stopped or\n"
+		"unmounted.\n"
 		"\n"
+		"  -r, --rehearse         only rehearse: freeze everything, write down what the\n"
+		"                         next kernel would be told, and undo it\n"
+		"  -j, --json             the outcome of --rehearse as JSON\n"
+		"  -n, --no-rehearse      jump without it\n"
 		"  -t, --timeout SECONDS  how long to wait for the commands (default 90)\n"
 		"  -f, --force            jump although something is not ready, and lose it\n"
 		"  -h, --help             show this\n",

@@ -4,9 +4,10 @@
  * for signals, stop it, store, hold the session until the kexec takes the
  * machine away, or until somebody says that none will come.
  *
- * Exiting gives the session up, and with an incoming one memory that exists
- * nowhere else. So once something has arrived, failures do not exit: they are
- * said, shown in the state file, and held.
+ * An orderly exit gives the outgoing session up, and where Linux's own
+ * orchestrator is at work also an incoming one, memory that exists nowhere else.
+ * So once something has arrived, failures do not exit: they are said, shown in
+ * the state file, and held. A hangup is no reason to exit either.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,40 +122,48 @@ static void drop_lock(struct exec *exec)
 
 /* ---------------------------------------------------------------- command */
 
-static void become_command(struct exec *exec, int error_fd)
+/* What became of the child, before it was the command. */
+struct child_report {
+	int unstored; /* errno of taking back that files are stored */
+	int started; /* errno of the start; 0 only with @unstored */
+};
+
+static void become_command(struct exec *exec, bool unstore, int report_fd)
 {
-	int r;
+	struct child_report report = { 0 };
 
 	setpgid(0, 0);
 	sigprocmask(SIG_SETMASK, &exec->old_mask, NULL);
 	for (unsigned int i = 0; exec->own && i < exec->files.memfd_count; i++)
 		fcntl(exec->files.memfds[i].fd, F_SETFD, 0);
-	execvp(exec->argv[0], exec->argv);
-	r = errno;
-	if (write(error_fd, &r, sizeof(r)) != sizeof(r))
+	/*
+	 * What was stored does not fit any more once the command runs. Said here
+	 * and not before the fork: if our parent is killed now, it will run.
+	 */
+	if (unstore) {
+		exec->files.stored = false;
+		report.unstored = -manifest_write(exec->manifest_fd, exec->slot_size,
+						  &exec->files);
+	}
+	if (!report.unstored) {
+		execvp(exec->argv[0], exec->argv);
+		report.started = errno;
+	}
+	if (write(report_fd, &report, sizeof(report)) != sizeof(report))
 		_exit(126);
 	_exit(127);
 }
 
 static int start_command(struct exec *exec)
 {
-	int pipe_fds[2], r = 0, code = 0;
-	bool first;
+	struct child_report report = { 0 };
+	int pipe_fds[2], r = 0;
+	bool first, unstore = exec->holder.preserved && exec->files.stored;
 	ssize_t n;
 	pid_t pid;
 
 	/* Nobody may take us for ready from here on. */
 	set_state(exec, HOLDER_STARTING, NULL);
-	/* What was stored does not fit any more once the command runs. */
-	if (exec->holder.preserved && exec->files.stored) {
-		exec->files.stored = false;
-		r = manifest_write(exec->manifest_fd, exec->slot_size, &exec->files);
-		if (r < 0) {
-			exec->files.stored = true;
-			say("%s: writing the manifest: %s", exec->session, strerror(-r));
-			return r;
-		}
-	}
 	r = exec_link_memfds(exec);
 	if (r < 0)
 		return r;
@@ -172,16 +181,25 @@ static int start_command(struct exec *exec)
 		return r;
 	}
 	if (!pid)
-		become_command(exec, pipe_fds[1]);
+		become_command(exec, unstore, pipe_fds[1]);
 	close(pipe_fds[1]);
 	do
-		n = read(pipe_fds[0], &code, sizeof(code));
+		n = read(pipe_fds[0], &report, sizeof(report));
 	while (n < 0 && errno == EINTR);
 	close(pipe_fds[0]);
-	if (n == sizeof(code)) {
+	/* The child's copy of it has gone on. One that was killed may have written it. */
+	if (unstore && !report.unstored) {
+		exec->files.stored = false;
+		exec->files.seq++;
+	}
+	if (n == sizeof(report)) {
 		waitpid(pid, NULL, 0);
-		say("%s: starting %s: %s", exec->session, exec->argv[0], strerror(code));
-		return -code;
+		if (report.unstored)
+			say("%s: writing the manifest: %s", exec->session, strerror(report.unstored));
+		else
+			say("%s: starting %s: %s", exec->session, exec->argv[0],
+			    strerror(report.started));
+		return report.unstored ? -report.unstored : -report.started;
 	}
 	exec->child = exec->group = pid;
 	exec->ended = false;
@@ -380,6 +398,12 @@ static void on_signal(struct exec *exec, struct loop *loop, int number)
 {
 	bool running = exec->child || loop->lingering;
 
+	if (number == HOLDER_SIGNAL_LEAVE) {
+		/* Else it is no business of anybody's. */
+		if (!running && exec->incoming)
+			loop->release = true;
+		return;
+	}
 	switch (number) {
 	case SIGCHLD:
 		on_child(exec, loop);
@@ -404,9 +428,6 @@ static void on_signal(struct exec *exec, struct loop *loop, int number)
 		}
 		break;
 	case SIGHUP:
-		loop->release = true;
-		stop_command(exec);
-		break;
 	case SIGUSR1:
 		loop->resume = false;
 		if (running)
@@ -460,6 +481,7 @@ static int watch_signals(struct exec *exec)
 	sigemptyset(&mask);
 	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++)
 		sigaddset(&mask, numbers[i]);
+	sigaddset(&mask, HOLDER_SIGNAL_LEAVE);
 	if (sigprocmask(SIG_BLOCK, &mask, &exec->old_mask) < 0)
 		return -errno;
 	exec->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC);
@@ -523,8 +545,7 @@ int exec_run(struct exec *exec)
 	say("%s: released", exec->session);
 out:
 	exec_unlink_memfds(exec);
-	luo_session_close(exec->incoming);
-	luo_session_close(exec->outgoing);
+	exec_release(exec);
 	if (exec->manifest_fd >= 0)
 		close(exec->manifest_fd);
 	close(exec->signal_fd);

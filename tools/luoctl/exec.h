@@ -72,6 +72,7 @@ struct exec {
 	bool strangers; /* we have children that are not the command's */
 	bool ended; /* the command ended without being asked */
 	bool linked; /* the paths of memfds are ours */
+	bool kept; /* the incoming session outlives us */
 };
 
 /* exec-manifest.c */
@@ -114,6 +115,8 @@ int exec_preserve(struct exec *exec);
 int exec_store(struct exec *exec);
 /* Takes the incoming session from a holder that could not use it. */
 int exec_take_over(struct exec *exec, const struct holder *holder);
+/* Nothing is preserved any more. */
+void exec_release(struct exec *exec);
 
 /* exec-run.c */
 

@@ -7,13 +7,18 @@
  *
  * Signals to it: SIGUSR1 stop the command, store its files, keep the session
  * (does nothing if that is done already); SIGUSR2 go on as before.
+ * HOLDER_SIGNAL_LEAVE: somebody else has the incoming session now, go (heard in
+ * HOLDER_FAILED only).
  */
 #ifndef HOLDER_H
 #define HOLDER_H
 
+#include <signal.h>
+
 #include "luoctl.h"
 
 #define HOLDER_DIR "/run/liveupdate/exec"
+#define HOLDER_SIGNAL_LEAVE SIGRTMIN
 
 enum holder_state {
 	HOLDER_STARTING, /* retrieving and restoring */

@@ -27,7 +27,13 @@ struct command {
 	int (*run)(struct luoctl *ctl, const struct command *self, int argc, char **argv);
 };
 
-extern const struct command cmd_check, cmd_status, cmd_load, cmd_unload, cmd_kexec, cmd_exec;
+extern const struct command cmd_check, cmd_status, cmd_load, cmd_unload, cmd_kexec, cmd_exec,
+	cmd_session;
+
+/* device.c */
+
+/* Waits for it while somebody else has it. 0 or a negative errno, and has said why. */
+int open_device(struct luoctl *ctl, const char *who, struct luo_device **ret);
 
 /* util.c */
 

@@ -101,18 +101,26 @@ struct liveupdate_ioctl_reopen_session {
  * @generation: Of the live update that first carried the session; 0 for the
  *              newest of this name.
  * @name:       Name under which the previous kernel knew the session.
+ * @flags:      As for LIVEUPDATE_SESSION_SET_FLAGS; the session has them before
+ *              anybody can close it.
+ * @reserved:   Must be zero.
  *
  * LIVEUPDATE_IOCTL_RETRIEVE_SESSION for where more than one session of a name
- * came.
+ * came, and for who may be killed as soon as it has the session: with
+ * LIVEUPDATE_SESSION_KEEP_ON_CLOSE in @flags there is no moment at which that
+ * would finish it. @flags and @reserved may be left out.
  *
- * Errors: ENOENT when there is none; EINVAL when it is already claimed; EIO
- * when it is damaged; EMFILE, ENFILE, ENOMEM.
+ * Errors: ENOENT when there is none; EINVAL when it is already claimed, for an
+ * unknown flag, or when @reserved is not zero; EIO when it is damaged; EMFILE,
+ * ENFILE, ENOMEM.
  */
 struct liveupdate_ioctl_retrieve_generation {
 	__u32 size;
 	__s32 fd;
 	__aligned_u64 generation;
 	__u8 name[LIVEUPDATE_SESSION_NAME_LENGTH];
+	__u32 flags;
+	__u32 reserved;
 };
 
 #define LIVEUPDATE_IOCTL_RETRIEVE_GENERATION \
@@ -322,22 +330,36 @@ struct liveupdate_session_list_files {
 #define LIVEUPDATE_SESSION_LIST_FILES \
 	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_LIST_FILES)
 
+/*
+ * The session takes its files along: each is preserved again, under its token
+ * and in its present state, and then finished. All must have been retrieved.
+ * Its flags stay, too.
+ */
+#define LIVEUPDATE_RECYCLE_KEEP_FILES		(1U << 0)
+
 /**
  * struct liveupdate_session_recycle - LIVEUPDATE_SESSION_RECYCLE
- * @size:     sizeof(struct liveupdate_session_recycle)
- * @reserved: Must be zero.
+ * @size:  sizeof(struct liveupdate_session_recycle)
+ * @flags: 0 or LIVEUPDATE_RECYCLE_KEEP_FILES
  *
  * Makes an incoming session that is finished an outgoing one of the same name,
  * without files and flags, behind the same descriptor: so its holder is ready
  * for the next live update, and needs no access to the device.
  *
- * Errors: EINVAL when @reserved is not zero; EBUSY when the session is not
- * finished; EEXIST when there is an outgoing session of its name; ENOMEM;
- * ENODEV and others when nothing can be preserved on this machine.
+ * With LIVEUPDATE_RECYCLE_KEEP_FILES it need not be finished. Either all of it
+ * happens or nothing, so there is no moment at which only the program holds
+ * what it has retrieved.
+ *
+ * Errors: EINVAL for an unknown flag; EBUSY when the session is not finished,
+ * or, with LIVEUPDATE_RECYCLE_KEEP_FILES, when a file has not been retrieved or
+ * cannot be finished yet; EEXIST when there is an outgoing session of its name;
+ * ENOMEM; what LIVEUPDATE_SESSION_PRESERVE_FD gives for one of the files; ENODEV
+ * and others when nothing can be preserved on this machine. Then nothing has
+ * happened.
  */
 struct liveupdate_session_recycle {
 	__u32 size;
-	__u32 reserved;
+	__u32 flags;
 };
 
 #define LIVEUPDATE_SESSION_RECYCLE \

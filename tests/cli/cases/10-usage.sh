@@ -6,7 +6,7 @@ new_root usage
 golden help 0 "${luoctl[@]}" --help
 golden no-command 2 "${luoctl[@]}"
 golden wrong-command 2 "${luoctl[@]}" frobnicate
-for command in check status load unload kexec exec; do
+for command in check status load unload kexec exec session; do
 	golden "help-$command" 0 "${luoctl[@]}" $command --help
 	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
 		says "$command: unknown option is usage" "luoctl $command --help"
@@ -26,6 +26,15 @@ usage_of 'one argument too many' check a b
 usage_of 'exclude each other' load --cmdline x --reuse-cmdline
 usage_of '--timeout wants seconds' kexec --timeout x
 usage_of '--timeout wants seconds' kexec --timeout -1
+usage_of '--rehearse and --no-rehearse exclude' kexec --rehearse --no-rehearse
+usage_of '--json is for --rehearse' kexec --json
+usage_of 'say what to do' session
+usage_of "there is no 'session frob'" session frob
+usage_of 'the name of the session is missing' session drop
+usage_of 'one argument too many' session drop a b
+usage_of '--generation wants a number' session drop --generation 0 a
+usage_of '--generation wants a number' session drop --generation 1x a
+usage_of 'exclude each other' session drop --generation 1 --outgoing a
 usage_of '--session NAME is missing' exec -- true
 usage_of 'the command is missing' exec --session x --memfd /x:1
 usage_of 'nothing to preserve' exec --session x -- true

@@ -11,7 +11,15 @@ target() {
 	"$bin/mkimage" kernel "$root/boot/vmlinuz-$release" "$release" $((32 << 20))
 	"$bin/mkimage" module "$dir/lib/modules/$release/extra/liveupdate.ko" "$release" "$2"
 	(cd "$dir" && find . | cpio -o -H newc --quiet | gzip) >"$root/boot/initrd.img-$release"
-	echo '# CONFIG_LIVEUPDATE is not set' >"$root/boot/config-$release"
+	plain_config "$release"
+}
+
+# plain_config RELEASE [LINE...]: as distributions have it, but for these lines.
+plain_config() {
+	local release=$1
+	shift
+	printf '%s\n' '# CONFIG_LIVEUPDATE is not set' "$@" CONFIG_NUMA=y CONFIG_NODES_SHIFT=10 \
+		>"$root/boot/config-$release"
 }
 
 golden check-bare 1 "${luoctl[@]}" check
@@ -95,7 +103,64 @@ wrong 'target with handover' 'CONFIG_KEXEC_HANDOVER=y'
 expect 0 'load --force' "${luoctl[@]}" load --force && says 'load --force says why' 'in spite of this'
 rm "$root/boot/config-6.12.9-amd64"
 expect 0 'check: no config' "${luoctl[@]}" check && says 'check: no config' 'was not found'
-echo '#' >"$root/boot/config-6.12.9-amd64"
+
+# What the target's memory map has room for.
+plain_config 6.12.9-amd64 '# CONFIG_NUMA is not set' CONFIG_NUMA=n
+wrong 'target without NUMA' 'CONFIG_NUMA=n, 1 possible nodes) has room for 35 ranges'
+echo 35 >"$root/sys/module/liveupdate/parameters/max_ranges"
+expect 0 'check: target without NUMA, 35 ranges' "${luoctl[@]}" check &&
+	says 'check: target without NUMA, 35 ranges' 'has room for 35 ranges, 35 are used at most'
+expect 0 'load: target without NUMA, 35 ranges' "${luoctl[@]}" load &&
+	says 'load: target without NUMA, 35 ranges' 'loaded'
+echo 36 >"$root/sys/module/liveupdate/parameters/max_ranges"
+wrong 'target without NUMA, 36 ranges' 'and up to 36 may be needed'
+echo 90 >"$root/sys/module/liveupdate/parameters/max_ranges"
+plain_config 6.12.9-amd64 CONFIG_NUMA=y CONFIG_NODES_SHIFT=5
+wrong 'target with few nodes' '32 possible nodes) has room for 66 ranges'
+plain_config 6.12.9-amd64 CONFIG_NUMA=y CONFIG_NODES_SHIFT=6
+expect 0 'check: enough nodes' "${luoctl[@]}" check && says 'check: enough nodes' 'has room for 98 ranges'
+rm "$root/sys/module/liveupdate/parameters/max_ranges"
+expect 0 'check: ranges unknown' "${luoctl[@]}" check && says 'check: ranges unknown' 'does not tell its max_ranges'
+echo 90 >"$root/sys/module/liveupdate/parameters/max_ranges"
+plain_config 6.12.9-amd64
+
+# Memory to start in.
+module kept $((1900 << 20))
+wrong 'too little memory' 'beside what is preserved (1.8 GiB) there are 148 MiB: preserve less' \
+	--append 'crashkernel=64M'
+expect 0 'check: enough memory' "${luoctl[@]}" check && says 'check: enough memory' 'there are 148 MiB'
+wrong 'huge pages' 'needs about 2.1 GiB' --append 'hugepagesz=1G hugepages=2'
+module kept 0
+rm "$root/proc/meminfo"
+expect 0 'check: memory unknown' "${luoctl[@]}" check && says 'check: memory unknown' 'how much memory there is'
+printf 'MemTotal:       %d kB\n' $((2 << 20)) >"$root/proc/meminfo"
+
+# The crash kernel.
+echo 268435456 >"$root/sys/kernel/kexec_crash_size"
+expect 0 'check: crashkernel' "${luoctl[@]}" check &&
+	says 'check: crashkernel is not asked for' "the target's command line asks for none"
+expect 0 'check: crashkernel' "${luoctl[@]}" check --append crashkernel=256M
+if grep -q 'asks for none' "$work/out"; then
+	not_ok 'check: crashkernel is asked for' "$(cat "$work/out")"
+else
+	ok 'check: crashkernel is asked for'
+fi
+echo 'root=/dev/vda1 "crashkernel=256M" quiet' >"$root/proc/cmdline"
+expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is there' 'for a crash kernel is reserved'
+echo 0 >"$root/sys/kernel/kexec_crash_size"
+expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is lost' 'but nothing was reserved'
+echo 'BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 quiet' >"$root/proc/cmdline"
+
+# Watchdogs.
+mkdir -p "$root"/sys/class/watchdog/watchdog{0,1}
+echo inactive >"$root/sys/class/watchdog/watchdog0/state"
+expect 0 'check: watchdog' "${luoctl[@]}" check && says 'check: watchdog is off' 'no watchdog runs'
+echo active >"$root/sys/class/watchdog/watchdog1/state"
+echo 30 >"$root/sys/class/watchdog/watchdog1/timeout"
+echo iTCO_wdt >"$root/sys/class/watchdog/watchdog1/identity"
+expect 0 'check: watchdog' "${luoctl[@]}" check &&
+	says 'check: watchdog is on' 'warn     watchdog1 (iTCO_wdt) runs, and resets the machine when nobody has fed it for 30 s'
+rm -r "$root/sys/class/watchdog"
 
 echo 1 >"$root/proc/sys/kernel/kexec_load_disabled"
 wrong 'kexec disabled' 'kernel.kexec_load_disabled=1'

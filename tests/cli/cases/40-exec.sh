@@ -77,18 +77,22 @@ jump() {
 	mkdir -p "$dir"
 }
 
+# begin NAME [in-tree]: the kernel's own orchestrator knows less.
 begin() {
 	new_root "$1"
 	load_module
 	module image armed
 	start_server
+	[ -z "${2-}" ] || control "$2" >/dev/null
 	dir=$work/$1/data
 	mkdir -p "$dir"
 }
 
 # Releases, and looks for what must not be left.
 finish() {
-	kill -HUP "$holder" 2>/dev/null
+	while kill -TERM "$holder" 2>/dev/null; do
+		sleep 0.2
+	done
 	gone "$@"
 }
 
@@ -138,8 +142,8 @@ reach 'refusals stop nothing' running
 
 expect 137 'kexec' "${luoctl[@]}" kexec && says 'kexec: jumped' 'jumped'
 wait "$holder" 2>/dev/null
-# Two tokens for the kept file: the veto has made it be stored twice.
-sessions 'after the jump: memfd, manifest and kept file came' ' in cache:4'
+# It was stored twice, and the older copy was taken out.
+sessions 'after the jump: memfd, manifest and kept file came' ' in cache:3'
 rm -rf "$dir"
 mkdir -p "$dir"
 serve
@@ -148,7 +152,7 @@ logged 'second start: retrieved' 'retrieved 1 memfd (1 MiB), 1 kept file'
 logged 'second start: downtime' 'it was down for'
 wait_for grep -q 'start 3' "$dir/out" && ok 'second start: memory and file are there' ||
 	not_ok 'second start: memory and file are there' "$(cat "$dir/out" "$dir/err")"
-sessions 'second start: preserved again' ' out cache:2'
+sessions 'second start: preserved again' ' out cache:3'
 expect 0 'status' "${luoctl[@]}" status && says 'status: downtime' 'at the last update'
 
 # Twice stored in one kernel.
@@ -161,12 +165,17 @@ wait_for grep -q 'start 4' "$dir/out" && ok 'resumed: the kept file stayed' || n
 echo 'mode and time' >"$dir/unrelated"
 kill -TERM "$holder"
 reach 'SIGTERM stores and holds' stored
-sessions 'SIGTERM: both copies have tokens' ' out cache:4'
+sessions 'SIGTERM: only the last copy is in the session' ' out cache:3'
 chmod 4751 "$dir/file"
 touch -d '2001-02-03 04:05:06' "$dir/file"
 kill -USR2 "$holder"
 reach 'started again' running
-finish 'SIGHUP releases'
+kill -HUP "$holder"
+reach 'SIGHUP stores and holds' stored
+kill -HUP "$holder"
+kill -USR2 "$holder"
+reach 'started after SIGHUP' running
+finish 'SIGTERM releases'
 
 # --- attributes of kept files ------------------------------------------------
 begin attributes
@@ -188,7 +197,7 @@ want="4751 0 0 300000 $(date -d '2001-02-03 04:05:06' +%s) 644 12 34 0 $(stat -c
 $want"
 [ ! -e "$dir/never" ] && ok 'keep: what was not there is not there' || not_ok 'keep: what was not there is not there' ''
 [ "$(find "$dir" -name '*.luo-*' | wc -l)" = 0 ] && ok 'keep: no temporary files' || not_ok 'keep: no temporary files' "$(ls "$dir")"
-finish 'keep: released'
+finish 'keep: released' 1
 
 # --- arguments that do not fit: nothing is lost ------------------------------
 begin mismatch
@@ -227,16 +236,17 @@ wait_for grep -q 'start 2' "$dir/out" && ok 'mismatch: nothing was lost' ||
 finish 'mismatch: released'
 
 # --- each step of the arrival fails once; SIGUSR2 tries again ----------------
-# Command numbers are those of the ABI: 41 retrieve, 42 finish.
-for step in '41 1' '41 2' '41 3' '42 1'; do
-	begin "step-${step// /-}"
+# Command numbers are those of the ABI: 41 retrieve, 42 finish, c4 recycle.
+for step in '41 1' '41 2' '41 3' '42 1 in-tree' '41 2 in-tree'; do
+	read -r command nth mode <<<"$step"
+	begin "step-${step// /-}" "$mode"
 	serve
 	reach "step $step: first" running
 	wait_for grep -q 'start 1' "$dir/out"
 	kill -USR1 "$holder"
 	reach "step $step: stored" stored
 	jump
-	control "fail $step 12" >/dev/null
+	control "fail $command $nth 12" >/dev/null
 	serve
 	reach "step $step: failed and held" failed
 	sessions "step $step: all is still there" ' in cache:3'
@@ -249,7 +259,7 @@ done
 
 # The service goes on when it cannot be preserved again; that is tried later.
 for step in '00 1' '40 1' '40 2'; do
-	begin "again-${step// /-}"
+	begin "again-${step// /-}" in-tree
 	serve
 	reach "again $step: first" running
 	wait_for grep -q 'start 1' "$dir/out"
@@ -268,10 +278,131 @@ for step in '00 1' '40 1' '40 2'; do
 	finish "again $step: released"
 done
 
+# What cannot be recycled is finished and made anew.
+begin recycle
+serve
+reach 'recycle: first' running
+wait_for grep -q 'start 1' "$dir/out"
+kill -USR1 "$holder"
+reach 'recycle: stored' stored
+jump
+control "fail c4 1 12" >/dev/null
+serve
+reach 'recycle: runs' running
+logged 'recycle: said' 'recycling the session: not enough memory'
+sessions 'recycle: preserved all the same' ' out cache:2'
+wait_for grep -q 'start 2' "$dir/out" && ok 'recycle: nothing was lost' ||
+	not_ok 'recycle: nothing was lost' "$(cat "$dir/out" "$dir/err")"
+finish 'recycle: released'
+
+# --- killed at every step ----------------------------------------------------
+# kill COMMAND N AFTER, as for fake-control. Whatever happens, the next luoctl
+# exec, in this kernel or, if the session is outgoing already, in the next one,
+# finds the memory and the kept file.
+for step in '82 1 0' '82 1 1' '41 1 0' '41 1 1' '41 2 0' '41 2 1' '41 3 0' '41 3 1' \
+	'c3 1 0' 'c3 1 1' 'c3 2 0' 'c4 1 0' 'c4 1 1'; do
+	begin "kill-${step// /-}"
+	serve
+	reach "kill $step: first" running
+	wait_for grep -q 'start 1' "$dir/out"
+	kill -USR1 "$holder"
+	reach "kill $step: stored" stored
+	jump
+	control "kill $step" >/dev/null
+	serve
+	wait "$holder" 2>/dev/null
+	[ $? = 137 ] && ok "kill $step: killed" || not_ok "kill $step: killed" "$(cat "$dir/err")"
+	case $(control list) in
+	'ok in cache:3')
+		[ "$step" != 'c4 1 1' ] || not_ok "kill $step: recycled" "$(control list)"
+		;;
+	'ok out cache:3')
+		[ "$step" = 'c4 1 1' ] || not_ok "kill $step: not recycled" "$(control list)"
+		jump
+		;;
+	*) not_ok "kill $step: the session is there" "$(control list)" ;;
+	esac
+	serve
+	reach "kill $step: running" running
+	wait_for grep -q 'start 2' "$dir/out" && ok "kill $step: nothing was lost" ||
+		not_ok "kill $step: nothing was lost" "$(cat "$dir/out" "$dir/err")"
+	finish "kill $step: released"
+done
+
+# While files are stored for the second time: c0 takes the older copy out, when
+# the manifest names the newer one already.
+for step in '40 1 0' '40 1 1' 'c0 1 0' 'c0 1 1'; do
+	begin "kill-store-${step// /-}"
+	serve
+	reach "kill store $step: first" running
+	wait_for grep -q 'start 1' "$dir/out"
+	kill -USR1 "$holder"
+	reach "kill store $step: stored" stored
+	kill -USR2 "$holder"
+	reach "kill store $step: started again" running
+	wait_for grep -q 'start 2' "$dir/out"
+	control "kill $step" >/dev/null
+	kill -USR1 "$holder"
+	wait "$holder" 2>/dev/null
+	[ $? = 137 ] && ok "kill store $step: killed" || not_ok "kill store $step: killed" "$(cat "$dir/err")"
+	jump
+	serve
+	reach "kill store $step: running" running
+	case $step in
+	c0*)
+		wait_for grep -q 'start 3' "$dir/out" && ok "kill store $step: nothing was lost" ||
+			not_ok "kill store $step: nothing was lost" "$(cat "$dir/out" "$dir/err")"
+		;;
+	*) logged "kill store $step: said" 'its memory is here, its kept files are not' ;;
+	esac
+	# Nothing but memory, manifest and, at most, one copy goes on.
+	case $(control list) in
+	'ok out cache:'[23]) ok "kill store $step: no copy is left over" ;;
+	*) not_ok "kill store $step: no copy is left over" "$(control list)" ;;
+	esac
+	finish "kill store $step: released"
+done
+
+# Killed while it holds what is stored, and while the command runs.
+for state in stored running; do
+	begin "kill-$state"
+	serve
+	reach "kill $state: first" running
+	wait_for grep -q 'start 1' "$dir/out"
+	if [ $state = stored ]; then
+		kill -USR1 "$holder"
+		reach "kill $state: stored" stored
+	fi
+	children=$(pgrep -P "$holder")
+	kill -KILL "$holder"
+	wait "$holder" 2>/dev/null
+	# shellcheck disable=SC2086
+	[ -z "$children" ] || kill -KILL $children
+	wait_for test "$(control list)" != 'ok'
+	serve
+	logged "kill $state: another one says what has happened" "an earlier 'luoctl exec' was killed"
+	wait "$holder"
+	case $(control list) in
+	'ok out cache:'[23]) ok "kill $state: the session waits for the next kernel" ;;
+	*) not_ok "kill $state: the session waits for the next kernel" "$(control list)" ;;
+	esac
+	jump
+	serve
+	reach "kill $state: running" running
+	if [ $state = stored ]; then
+		wait_for grep -q 'start 2' "$dir/out" && ok "kill $state: nothing was lost" ||
+			not_ok "kill $state: nothing was lost" "$(cat "$dir/out" "$dir/err")"
+	else
+		logged "kill $state: said" 'the kexec came while the command was running'
+	fi
+	finish "kill $state: released"
+done
+
 # --- steps of the first start ------------------------------------------------
-for step in '00 1' '40 1' '40 2' '01 1'; do
-	begin "first-${step// /-}"
-	control "fail $step 12" >/dev/null
+for step in '00 1' '40 1' '40 2' '82 1' '01 1 in-tree' '40 2 in-tree'; do
+	read -r command nth mode <<<"$step"
+	begin "first-${step// /-}" "$mode"
+	control "fail $command $nth 12" >/dev/null
 	serve
 	gone "first $step: exits" 1
 done
@@ -391,7 +522,7 @@ jump
 exec_start cache --memfd "$dir/memory:1M" --keep "$dir/file" -- sleep 1000
 reach 'child: back' running
 grep -q late "$dir/file" && ok 'child: what it wrote last is there' || not_ok 'child: what it wrote last is there' "$(cat "$dir/file")"
-finish 'child: released'
+finish 'child: released' 1
 
 # A command that goes into the background after all.
 begin daemon

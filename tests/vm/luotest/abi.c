@@ -32,7 +32,7 @@ static const char *error_name(int err)
 }
 
 /* @got and @want: 0 or an errno. */
-static void expect(const char *text, int got, int want)
+void expect(const char *text, int got, int want)
 {
 	if (got == want)
 		printf("ok %s: %s\n", text, error_name(want));
@@ -41,20 +41,20 @@ static void expect(const char *text, int got, int want)
 		       error_name(want));
 }
 
-static void expect_true(const char *text, bool is)
+void expect_true(const char *text, bool is)
 {
 	printf("%s %s\n", is ? "ok" : "not ok", text);
 }
 
-static int call(int fd, unsigned long cmd, void *arg)
+int call(int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) ? errno : 0;
 }
 
 /* Two pages, the second of which cannot be read. */
-static uint8_t *edge;
+uint8_t *edge;
 
-static void edge_make(void)
+void edge_make(void)
 {
 	edge = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -75,7 +75,7 @@ static int open_fds(void)
  * The sizes that every command must tell apart. @arg is a valid argument of
  * @size bytes, @prepare makes it valid again after each success.
  */
-static void sizes(const char *what, int fd, unsigned long cmd, const void *arg,
+void sizes(const char *what, int fd, unsigned long cmd, const void *arg,
 		  uint32_t size, void (*again)(void *arg, int *fd))
 {
 	static const int lengths[] = { 0, 3, 4, 7, -1 };

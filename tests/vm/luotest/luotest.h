@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/types.h>
-#include <linux/liveupdate.h>
+#include <linux/liveupdate_ext.h>
 
 #define PAGE 4096UL
 
@@ -62,6 +62,22 @@ int luo_preserve_fd(int session, int fd, uint64_t token);
 int luo_retrieve_fd(int session, uint64_t token);
 int luo_finish(int session);
 
+/* ---- points on stdout: "ok TEXT", "not ok TEXT" (abi.c) ---- */
+/* @got and @want: 0 or an errno. */
+void expect(const char *text, int got, int want);
+void expect_true(const char *text, bool is);
+/* 0 or an errno. */
+int call(int fd, unsigned long cmd, void *arg);
+/* Two pages, the second of which cannot be read; edge_make() comes first. */
+extern uint8_t *edge;
+void edge_make(void);
+/*
+ * The sizes that every command must tell apart. @arg is a valid argument of
+ * @size bytes, @again makes it valid again after each success.
+ */
+void sizes(const char *what, int fd, unsigned long cmd, const void *arg,
+	   uint32_t size, void (*again)(void *arg, int *fd));
+
 /* ---- subcommands ---- */
 int cmd_hold(int argc, char **argv);
 int cmd_check(int argc, char **argv);
@@ -70,5 +86,11 @@ int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
+int cmd_ext(int argc, char **argv);
+int cmd_ext_incoming(int argc, char **argv);
+int cmd_ext_recycle(int argc, char **argv);
+int cmd_ext_fill(int argc, char **argv);
+int cmd_ext_flags(int argc, char **argv);
+int cmd_rehearse(int argc, char **argv);
 
 #endif
