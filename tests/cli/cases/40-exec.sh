@@ -170,6 +170,7 @@ chmod 4751 "$dir/file"
 touch -d '2001-02-03 04:05:06' "$dir/file"
 kill -USR2 "$holder"
 reach 'started again' running
+wait_for grep -q 'start 5' "$dir/out" || not_ok 'started again: ready' "$(cat "$dir/out")"
 kill -HUP "$holder"
 reach 'SIGHUP stores and holds' stored
 kill -HUP "$holder"
