@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include <linux/liveupdate.h>
+#include <linux/liveupdate_ext.h>
 
 #include "mock.h"
 
@@ -50,6 +50,21 @@ int __wrap_open64(const char *path, int flags, ...)
 	return __real_open64("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
+static int retrieve_into(struct liveupdate_session_retrieve_into *arg)
+{
+	errno = arg->fd == -1 ? mock.ask_error : mock.into_error;
+	if (errno)
+		return -1;
+	arg->value = mock.was.value;
+	arg->flags = mock.was.flags;
+	arg->mode = mock.was.mode;
+	arg->uid = mock.was.uid;
+	arg->gid = mock.was.gid;
+	if (arg->fd != -1)
+		mock.brought = fcntl(arg->fd, F_DUPFD_CLOEXEC, 0);
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long command, ...)
 {
 	uint32_t size;
@@ -72,6 +87,8 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		return -1;
 	}
 	switch (_IOC_NR(command)) {
+	case LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO:
+		return retrieve_into(arg);
 	case LIVEUPDATE_CMD_CREATE_SESSION:
 	case LIVEUPDATE_CMD_RETRIEVE_SESSION:
 	case LIVEUPDATE_CMD_SESSION_RETRIEVE_FD:
