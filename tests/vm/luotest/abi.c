@@ -32,7 +32,7 @@ static const char *error_name(int err)
 }
 
 /* @got and @want: 0 or an errno. */
-static void expect(const char *text, int got, int want)
+void expect(const char *text, int got, int want)
 {
 	if (got == want)
 		printf("ok %s: %s\n", text, error_name(want));
@@ -41,12 +41,12 @@ static void expect(const char *text, int got, int want)
 		       error_name(want));
 }
 
-static void expect_true(const char *text, bool is)
+void expect_true(const char *text, bool is)
 {
 	printf("%s %s\n", is ? "ok" : "not ok", text);
 }
 
-static int call(int fd, unsigned long cmd, void *arg)
+int call(int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) ? errno : 0;
 }

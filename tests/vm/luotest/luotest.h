@@ -35,6 +35,7 @@ struct spec {
 	int uid, gid; /* -1: as it comes */
 	uint64_t beyond; /* allocated up to here, beyond the size */
 	char name[64];
+	char path[64]; /* of a tmpfs, and not a memfd; else empty */
 	/* done after PRESERVE_FD */
 	bool post_size_set;
 	uint64_t post_size;
@@ -61,6 +62,15 @@ int luo_retrieve(int dev, const char *name);
 int luo_preserve_fd(int session, int fd, uint64_t token);
 int luo_retrieve_fd(int session, uint64_t token);
 int luo_finish(int session);
+/* A child keeps all that is open, until it is killed; does not come back. */
+void stay_behind(const char *name);
+/* A file of a tmpfs gets its name, by libluo. */
+int luo_retrieve_path(int session, uint64_t token, const char *path);
+
+/* ---- points of cases that are made here: "ok TEXT" or "not ok TEXT" ---- */
+void expect(const char *text, int got, int want); /* 0 or an errno */
+void expect_true(const char *text, bool is);
+int call(int fd, unsigned long cmd, void *arg); /* ioctl(2): 0 or an errno */
 
 /* ---- subcommands ---- */
 int cmd_hold(int argc, char **argv);
@@ -70,5 +80,7 @@ int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
+int cmd_kinds_hold(int argc, char **argv);
+int cmd_kinds_check(int argc, char **argv);
 
 #endif
