@@ -337,6 +337,53 @@ int luo_session_preserve_fd(struct luo_session *session, uint64_t token, int fd)
 int luo_session_retrieve_fd(struct luo_session *session, uint64_t token, int *ret_fd);
 
 /**
+ * luo_session_retrieve_eventfd() - take an eventfd from an incoming session
+ * @session: Session.
+ * @token:   Under which it was preserved.
+ * @ret_fd:  The eventfd: counter, EFD_SEMAPHORE and EFD_NONBLOCK are as they were.
+ *
+ * What waits for it or signals it has to be told of the new one. Retrieving it
+ * again gives another descriptor of the same eventfd.
+ *
+ * Return: 0; -ENOENT (unknown token), -EOPNOTSUPP (not an eventfd, but a kind for
+ * luo_session_retrieve_fd()), -EINVAL (an outgoing session, something else that
+ * has to be made by user space, or the kernel's own orchestrator, which knows
+ * no eventfds), -EIO (what arrived is damaged), -EMFILE, -ENFILE, -ENOMEM, -EINTR.
+ */
+int luo_session_retrieve_eventfd(struct luo_session *session, uint64_t token, int *ret_fd);
+
+/**
+ * luo_session_retrieve_tmpfs() - take a file of a tmpfs from an incoming session
+ * @session: Session.
+ * @token:   Under which it was preserved.
+ * @dirfd:   What @path begins at, as in openat(2); AT_FDCWD is possible.
+ * @path:    The file's name from now on, on a tmpfs that has room for it.
+ * @ret_fd:  The file, open for reading and writing.
+ *
+ * Contents, size, position, mode and owner are as they were; times, extended
+ * attributes and access control lists are not. The name appears when all is in
+ * place; /proc/self/fd shows @ret_fd without one, as all that was made by
+ * O_TMPFILE. The memory is not copied. Without a name, and wherever there is no
+ * such tmpfs, luo_session_retrieve_fd() gives the file too.
+ *
+ * After any error but those of @path itself it can be tried again. A file that
+ * was being filled, or could not get its name, stays on its tmpfs; then @path
+ * must be on the same. Needs /proc.
+ *
+ * Return: 0; -EEXIST (there is such a file, or this one has a name already),
+ * -ENOENT (unknown token, no such directory, no /proc), -ENOSPC, -EDQUOT (the
+ * tmpfs is too full), -EPERM (the caller may not make a file of that owner),
+ * -EXDEV (see above, or it has been retrieved without a name), -EINVAL (not on a
+ * tmpfs, not a file of a tmpfs; an outgoing session, or the kernel's own
+ * orchestrator), -EOPNOTSUPP (no such file can be made there, or this is a kind
+ * for luo_session_retrieve_fd()), -EACCES (no access to the directory, or what
+ * was preserved was not open for reading), -ENAMETOOLONG, -EIO (what arrived is
+ * damaged), -EMFILE, -ENFILE, -ENOMEM, -EINTR.
+ */
+int luo_session_retrieve_tmpfs(struct luo_session *session, uint64_t token, int dirfd,
+			       const char *path, int *ret_fd);
+
+/**
  * luo_session_finish() - everything has been retrieved
  * @session: Incoming session.
  *

@@ -206,14 +206,6 @@ int luo_system_release(struct luo_system *system, char ret_release[LUO_RELEASE_S
 	return 0;
 }
 
-void luo_copy_sized(void *caller, const void *known, size_t known_size)
-{
-	size_t size = *(const size_t *)caller;
-
-	memcpy((char *)caller + sizeof(size), (const char *)known + sizeof(size),
-	       LUO_MIN(size, known_size) - sizeof(size));
-}
-
 int luo_system_get_provider(struct luo_system *system)
 {
 	if (luo_system_exists(system, SYSFS "/state") || luo_system_exists(system, SYSFS "/abi"))

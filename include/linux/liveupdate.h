@@ -46,6 +46,24 @@ struct liveupdate_file_op_args {
 };
 
 /**
+ * struct liveupdate_file_model - what an object must be, or was like
+ * @value: counter of an eventfd; size of a file
+ * @flags: flags with which it is made
+ * @mode:  permission bits
+ * @uid:   owner, as the caller sees it
+ * @gid:   group, the same
+ *
+ * What LIVEUPDATE_SESSION_RETRIEVE_INTO tells. Not in the in-tree interface.
+ */
+struct liveupdate_file_model {
+	u64 value;
+	u32 flags;
+	u32 mode;
+	u32 uid;
+	u32 gid;
+};
+
+/**
  * struct liveupdate_file_ops - callbacks of a file handler
  * @can_preserve: is this a file for the handler? Required. Must not sleep long;
  *                called without any lock of the handler.
@@ -66,6 +84,16 @@ struct liveupdate_file_op_args {
  * @get_id:       identity of the file, so that nobody preserves it twice.
  *                Optional; default: address of the struct file.
  * @owner:        module that is pinned while the handler holds files
+ * @describe:     not in the in-tree interface: for kinds of files that user
+ *                space has to make. Says what is to be brought. -EIO and the
+ *                like speak of the data and are final. Optional, comes together
+ *                with @retrieve_into; then -EOPNOTSUPP of @retrieve is not
+ *                final, but says that there is no other way.
+ * @retrieve_into: make the preserved file of @args->file, which the caller has
+ *                brought. -EIO, -EBADMSG and -EUCLEAN speak of the data and are
+ *                final. All else speaks of what was brought or of the moment;
+ *                what a failure leaves in @args->private_data comes back with
+ *                the next try, also in retrieve(), and in finish().
  *
  * All but can_preserve() and get_id() are called in process context with the
  * session's mutex held and may sleep.
@@ -82,6 +110,9 @@ struct liveupdate_file_ops {
 	void (*finish)(struct liveupdate_file_op_args *args);
 	unsigned long (*get_id)(struct file *file);
 	struct module *owner;
+	int (*describe)(struct liveupdate_file_op_args *args,
+			struct liveupdate_file_model *ret);
+	int (*retrieve_into)(struct liveupdate_file_op_args *args);
 };
 
 /**

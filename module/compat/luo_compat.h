@@ -11,10 +11,14 @@
 #endif
 
 #include <linux/crc32.h>
+#include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
+#include <linux/kref.h>
 #include <linux/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 /* Before 6.15 crc32c() was a module of its own, and the builtin had another name. */
@@ -70,6 +74,37 @@ static inline struct file *luo_shmem_file_setup(const char *name, loff_t size)
 #else
 #define LUO_SHMEM_NORESERVE	VM_NORESERVE
 #endif
+
+/* Up to 6.7 it took a number; later kernels count by ones. */
+static inline void luo_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#ifdef LUO_HAVE_EVENTFD_SIGNAL_ONE
+	eventfd_signal(ctx);
+#else
+	eventfd_signal(ctx, 1);
+#endif
+}
+
+/*
+ * Whether an eventfd is a semaphore stands in fdinfo from 6.5 on. On older
+ * kernels only the private struct knows: this is its shape from 5.2 to 6.4. @id
+ * stands in fdinfo since then, behind the flags in the struct, so it shows
+ * whether this is what lies there.
+ */
+static inline int luo_eventfd_semaphore(struct file *file, int id)
+{
+	const struct {
+		struct kref kref;
+		wait_queue_head_t wqh;
+		__u64 count;
+		unsigned int flags;
+		int id;
+	} *ctx = file->private_data;
+
+	if (ctx->id != id || ctx->flags & ~(unsigned int)EFD_FLAGS_SET)
+		return -EOPNOTSUPP;
+	return !!(ctx->flags & EFD_SEMAPHORE);
+}
 
 /*
  * Making a compound page of frames that have never been one. Every kernel

@@ -43,6 +43,7 @@ ACR_FLAGS	#include <linux/gfp.h>\nacr_flags_t probe(void) { return ACR_FLAGS_NON
 COMPOUND_DTOR	#include <linux/mm.h>\nint probe(struct page *p) { return p[1].compound_dtor == TRANSHUGE_PAGE_DTOR; }
 LARGE_MAPCOUNT	#include <linux/mm.h>\nint probe(struct folio *f) { return atomic_read(&f->_large_mapcount); }
 MM_ID	#include <linux/mm.h>\nint probe(struct folio *f) { return f->_mm_id_mapcount[0]; }
+EVENTFD_SIGNAL_ONE	#include <linux/eventfd.h>\nvoid probe(struct eventfd_ctx *c) { eventfd_signal(c); }
 SYSTEM_DFL_WQ	#include <linux/workqueue.h>\nvoid *probe(void) { return system_dfl_wq; }
 FOLIO_NR_PAGES	#include <linux/mm.h>\nint probe(struct folio *f) { return f->_folio_nr_pages; }
 COMPOUND_HEAD_ORDER	#include <linux/mm.h>\nvoid probe(struct page *p) { set_compound_head(p + 1, p, 2); }

@@ -15,10 +15,13 @@
  * or the machine jumps. Incoming: received, perhaps retrieved, finished. An
  * incoming file remembers its handler by name only, and looks for it when it
  * is first needed, so a handler may be registered later than the file arrives.
- * From then on the handler's module is pinned.
+ * From then on the handler's module is pinned. Retrieving makes a file, or makes
+ * one that the caller brings what it was.
  *
  * Unhappy ways:
  *  - preserve() undoes everything before it returns an error.
+ *  - what somebody brings and is not what it has to be stays as it is. Only what
+ *    a handler has begun to fill is kept from others (@has_id) until that is done.
  *  - retrieve() may be tried again after errors that say nothing about the
  *    file; all others stick.
  *  - a damaged file answers EIO. Its frames are never given to anybody: what
@@ -132,8 +135,9 @@ bool luo_handler_registered(const struct liveupdate_file_handler *fh)
  * liveupdate_register_file_handler() - a kind of file can be preserved
  * @fh: the handler; it belongs to the core until it is unregistered
  *
- * Return: 0; -EINVAL when a required callback is missing, or @fh->compatible
- * is empty or not terminated; -EEXIST when that name is taken.
+ * Return: 0; -EINVAL when a required callback is missing, or one of two that
+ * belong together, or @fh->compatible is empty or not terminated; -EEXIST when
+ * that name is taken.
  */
 int liveupdate_register_file_handler(struct liveupdate_file_handler *fh)
 {
@@ -143,6 +147,8 @@ int liveupdate_register_file_handler(struct liveupdate_file_handler *fh)
 
 	if (!ops || !ops->can_preserve || !ops->preserve || !ops->unpreserve ||
 	    !ops->retrieve || !ops->finish || !len || len == sizeof(fh->compatible))
+		return -EINVAL;
+	if (!ops->describe != !ops->retrieve_into)
 		return -EINVAL;
 
 	down_write(&luo_handlers_sem);
@@ -243,15 +249,28 @@ static int luo_file_insert_token(struct luo_file *file)
 	return err && err != -EEXIST ? -ENOMEM : err;
 }
 
-static int luo_file_insert_id(struct luo_file *file)
+static unsigned long luo_file_identity(const struct luo_file *file)
 {
 	const struct liveupdate_file_ops *ops = file->handler->ops;
+
+	return ops->get_id ? ops->get_id(file->file) : (unsigned long)file->file;
+}
+
+static int luo_file_insert_id(struct luo_file *file)
+{
 	int err;
 
-	file->id = ops->get_id ? ops->get_id(file->file) : (unsigned long)file->file;
+	file->id = luo_file_identity(file);
 	err = rhashtable_lookup_insert_fast(&luo_ids, &file->id_node, luo_ids_params);
 	file->has_id = !err;
 	return err && err != -EEXIST ? -ENOMEM : err;
+}
+
+static void luo_file_remove_id(struct luo_file *file)
+{
+	if (file->has_id)
+		rhashtable_remove_fast(&luo_ids, &file->id_node, luo_ids_params);
+	file->has_id = false;
 }
 
 static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
@@ -269,8 +288,7 @@ static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
 /* Takes @file out of all books. Its pages are the caller's business. */
 static void luo_file_free(struct luo_file *file)
 {
-	if (file->has_id)
-		rhashtable_remove_fast(&luo_ids, &file->id_node, luo_ids_params);
+	luo_file_remove_id(file);
 	if (file->has_token)
 		rhashtable_remove_fast(&luo_tokens, &file->token_node, luo_tokens_params);
 	if (file->file)
@@ -633,6 +651,9 @@ int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_
 		if (!err && WARN_ON_ONCE(!args.file))
 			err = -EIO;
 		if (err) {
+			/* The other way is open: somebody has to bring it. */
+			if (err == -EOPNOTSUPP && file->handler->ops->retrieve_into)
+				return err;
 			if (luo_error_is_final(err))
 				file->status = err;
 			return err;
@@ -652,6 +673,109 @@ int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_
 
 	*ret_file = get_file(file->file);
 	return 0;
+}
+
+/* A file that waits for somebody to bring what it is to be made of. */
+static int luo_file_find_waiting(struct luo_session *session, u64 token,
+				 struct luo_file **ret_file)
+{
+	struct luo_file *file = luo_file_find(session, token);
+
+	if (!file)
+		return -ENOENT;
+	if (file->status)
+		return file->status < 0 ? file->status : -EBUSY;
+	if (!luo_file_handler(file)) {
+		luo_error("session '%s': nobody here can restore file %#llx (%s)",
+			  session->name, token, file->compatible);
+		return -ENOENT;
+	}
+	if (!file->handler->ops->retrieve_into)
+		return -EOPNOTSUPP;
+	*ret_file = file;
+	return 0;
+}
+
+/**
+ * luo_file_describe() - what luo_file_retrieve_into() needs
+ * @session: the session, locked
+ * @token:   under which the file was preserved
+ * @ret:     what it was
+ *
+ * Return: 0, or an error as in the description of LIVEUPDATE_SESSION_RETRIEVE_INTO.
+ */
+int luo_file_describe(struct luo_session *session, u64 token,
+		      struct liveupdate_file_model *ret)
+{
+	struct liveupdate_file_op_args args;
+	struct luo_file *file;
+	int err;
+
+	err = luo_file_find_waiting(session, token, &file);
+	if (err)
+		return err;
+	args = luo_file_args(file);
+	err = file->handler->ops->describe(&args, ret);
+	if (luo_error_is_final(err))
+		file->status = err;
+	return err;
+}
+
+/**
+ * luo_file_retrieve_into() - somebody brings what a file is to be made of
+ * @session: the session, locked
+ * @token:   under which the file was preserved
+ * @fd:      of the caller
+ *
+ * Return: 0, or an error as in the description of LIVEUPDATE_SESSION_RETRIEVE_INTO.
+ */
+int luo_file_retrieve_into(struct luo_session *session, u64 token, int fd)
+{
+	struct liveupdate_file_op_args args;
+	struct luo_file *file;
+	int err;
+
+	err = luo_file_find_waiting(session, token, &file);
+	if (err)
+		return err;
+	/* RETRIEVE_FD has begun, with a file of its own. */
+	if (file->private && !file->has_id)
+		return -EBUSY;
+	file->file = fget(fd);
+	if (!file->file)
+		return -EBADF;
+
+	/* Nobody may have it twice, not even two tokens. */
+	if (!file->has_id)
+		err = luo_file_insert_id(file);
+	else if (file->id != luo_file_identity(file))
+		err = -EEXIST;
+	if (err) {
+		err = err == -EEXIST ? -EBUSY : err;
+		goto err_put;
+	}
+
+	args = luo_file_args(file);
+	err = file->handler->ops->retrieve_into(&args);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	if (err) {
+		/* Of the errors of data these two speak of what was brought. */
+		if (luo_error_is_final(err) && err != -EINVAL && err != -EOPNOTSUPP)
+			file->status = err;
+		goto err_remove_id;
+	}
+	file->status = 1;
+	return 0;
+
+err_remove_id:
+	/* What has been begun with stays ours until it is finished. */
+	if (!file->private)
+		luo_file_remove_id(file);
+err_put:
+	fput(file->file);
+	file->file = NULL;
+	return err;
 }
 
 static bool luo_file_can_finish(struct luo_file *file)

@@ -166,6 +166,9 @@ void luo_files_exit(void);
 
 int luo_file_preserve(struct luo_session *session, u64 token, int fd);
 int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file);
+int luo_file_describe(struct luo_session *session, u64 token,
+		      struct liveupdate_file_model *ret);
+int luo_file_retrieve_into(struct luo_session *session, u64 token, int fd);
 int luo_file_unpreserve_token(struct luo_session *session, u64 token);
 void luo_files_unpreserve(struct luo_session *session);
 u32 luo_files_list(struct luo_session *session, u64 first,

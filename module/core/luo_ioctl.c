@@ -38,6 +38,7 @@ union luo_arg {
 	struct liveupdate_session_get_state session_state;
 	struct liveupdate_session_list_files list_files;
 	struct liveupdate_session_recycle recycle;
+	struct liveupdate_session_retrieve_into retrieve_into;
 };
 
 enum luo_direction {
@@ -484,6 +485,37 @@ static int luo_call_recycle(struct luo_call *call)
 	return err;
 }
 
+static int luo_call_retrieve_into(struct luo_call *call)
+{
+	struct liveupdate_session_retrieve_into *arg = &call->arg->retrieve_into;
+	struct liveupdate_file_model model = { };
+	int err;
+
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	err = luo_file_describe(call->session, arg->token, &model);
+	luo_leave_session(call);
+	if (err)
+		return err;
+
+	arg->value = model.value;
+	arg->flags = model.flags;
+	arg->mode = model.mode;
+	arg->uid = model.uid;
+	arg->gid = model.gid;
+	err = luo_respond(call);
+	if (err || arg->fd == -1)
+		return err;
+
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	err = luo_file_retrieve_into(call->session, arg->token, arg->fd);
+	luo_leave_session(call);
+	return err;
+}
+
 /* ------------------------------------------------------------ the dispatcher */
 
 static const struct luo_command luo_device_commands[] = {
@@ -544,6 +576,9 @@ static const struct luo_command luo_session_ext_commands[] = {
 	LUO_COMMAND(LIVEUPDATE_SESSION_RECYCLE, LIVEUPDATE_CMD_SESSION_EXT_BASE,
 		    struct liveupdate_session_recycle, flags,
 		    LUO_INCOMING, luo_call_recycle),
+	LUO_COMMAND(LIVEUPDATE_SESSION_RETRIEVE_INTO, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_retrieve_into, gid,
+		    LUO_INCOMING, luo_call_retrieve_into),
 };
 
 /* What a kind of file descriptor knows: the commands of in-tree LUO, and ours. */

@@ -59,9 +59,15 @@ static int __init liveupdate_init(void)
 	err = luo_memfd_init();
 	if (err)
 		goto err_chain;
-	err = luo_scratch_init();
+	err = luo_tmpfs_init();
 	if (err)
 		goto err_memfd;
+	err = luo_eventfd_init();
+	if (err)
+		goto err_tmpfs;
+	err = luo_scratch_init();
+	if (err)
+		goto err_eventfd;
 	err = luo_sysfs_init();
 	if (err)
 		goto err_scratch;
@@ -95,6 +101,10 @@ err_sysfs:
 	luo_sysfs_exit();
 err_scratch:
 	luo_scratch_exit();
+err_eventfd:
+	luo_eventfd_exit();
+err_tmpfs:
+	luo_tmpfs_exit();
 err_memfd:
 	luo_memfd_exit();
 err_chain:
@@ -113,6 +123,8 @@ static void __exit liveupdate_exit(void)
 	luo_sysfs_exit();
 	luo_kexec_exit();
 	luo_scratch_exit();
+	luo_eventfd_exit();
+	luo_tmpfs_exit();
 	luo_memfd_exit();
 	luo_core_exit();
 	luo_incoming_exit();

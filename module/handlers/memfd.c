@@ -23,9 +23,8 @@
 #include <linux/xarray.h>
 #include <uapi/linux/fcntl.h>
 
-#include <linux/liveupdate.h>
-#include "luo_handover.h"
 #include "handlers.h"
+#include "memfd.h"
 
 /**
  * DOC: Memfds
@@ -45,6 +44,9 @@
  * Holes stay holes. Pages that were allocated but never written (fallocate())
  * are not uptodate: the next kernel zeroes them.
  *
+ * Files of a tmpfs that have a name are the same here, see tmpfs.c, and so may
+ * the file be that is filled below.
+ *
  * In the new kernel RETRIEVE_FD makes a file of the frames, one pass over
  * them. When memory is short or the caller is killed, what has been done stays
  * in &struct memfd_incoming, and the next RETRIEVE_FD goes on from there.
@@ -59,32 +61,6 @@
  * matter, but lockdep cannot count that far and is told to look away.
  */
 
-#define MEMFD_VERSION		1
-
-#define MEMFD_READ		0x01
-#define MEMFD_WRITE		0x02
-#define MEMFD_APPEND		0x04
-#define MEMFD_NONBLOCK		0x08
-#define MEMFD_NOATIME		0x10
-#define MEMFD_FLAGS		0x1f
-
-/* F_SEAL_EXEC is newer than 6.1, which has to carry it all the same. */
-#define MEMFD_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
-			 F_SEAL_FUTURE_WRITE | 0x20)
-
-/* struct memfd_ser - what a memfd is besides its pages, in the blob of its page blocks */
-struct memfd_ser {
-	__le32 version;
-	__le32 flags;		/* MEMFD_* */
-	__le64 size;		/* bytes */
-	__le64 pos;
-	__le32 seals;
-	__le32 mode;		/* permission bits */
-	__le32 uid;
-	__le32 gid;
-	char name[NAME_MAX + 1];
-} __packed;
-
 static const struct { unsigned int ser, file; } memfd_flags[] = {
 	{ MEMFD_APPEND, O_APPEND },
 	{ MEMFD_NONBLOCK, O_NONBLOCK },
@@ -98,7 +74,7 @@ static bool memfd_can_preserve(struct liveupdate_file_handler *fh, struct file *
 	return shmem_mapping(file->f_mapping) && S_ISREG(inode->i_mode) && !inode->i_nlink;
 }
 
-static unsigned long memfd_get_id(struct file *file)
+unsigned long luo_memfd_get_id(struct file *file)
 {
 	return (unsigned long)file_inode(file);
 }
@@ -285,7 +261,7 @@ static void release_outgoing(struct luo_pages *pages)
 	luo_pages_destroy(pages);
 }
 
-static int memfd_preserve(struct liveupdate_file_op_args *args)
+int luo_memfd_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 	struct walk w = { .mapping = inode->i_mapping, .last = ULONG_MAX };
@@ -329,7 +305,7 @@ err_unpin_run:
 	return err;
 }
 
-static void memfd_unpreserve(struct liveupdate_file_op_args *args)
+void luo_memfd_unpreserve(struct liveupdate_file_op_args *args)
 {
 	release_outgoing(args->pages);
 }
@@ -361,6 +337,7 @@ static void unlock_file(struct inode *inode)
 static void save_state(struct file *file, struct memfd_ser *ser)
 {
 	struct inode *inode = file_inode(file);
+	struct name_snapshot name;
 	u32 flags = 0;
 	unsigned int i;
 
@@ -381,7 +358,9 @@ static void save_state(struct file *file, struct memfd_ser *ser)
 	ser->mode = cpu_to_le32(inode->i_mode & 07777);
 	ser->uid = cpu_to_le32(from_kuid(&init_user_ns, inode->i_uid));
 	ser->gid = cpu_to_le32(from_kgid(&init_user_ns, inode->i_gid));
-	strscpy(ser->name, file->f_path.dentry->d_name.name, sizeof(ser->name));
+	take_dentry_name_snapshot(&name, file->f_path.dentry);
+	strscpy(ser->name, name.name.name, sizeof(ser->name));
+	release_dentry_name_snapshot(&name);
 }
 
 /* First index that a later block speaks of. */
@@ -574,7 +553,7 @@ out:
 	return err;
 }
 
-static int memfd_freeze(struct liveupdate_file_op_args *args)
+int luo_memfd_freeze(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 	struct address_space *mapping = inode->i_mapping;
@@ -607,32 +586,14 @@ err_unlock:
 	return err;
 }
 
-static void memfd_unfreeze(struct liveupdate_file_op_args *args)
+void luo_memfd_unfreeze(struct liveupdate_file_op_args *args)
 {
 	unlock_file(file_inode(args->file));
 }
 
 /* ------------------------------------------------------------- incoming */
 
-/**
- * struct memfd_incoming - a file that is being put together
- * @file:  so far
- * @block: page block that is being worked on
- * @ext:   extent in it
- * @done:  folios of the extent that are in @file, in 4 KiB pages
- * @ready: folio that is made, but not yet in @file
- * @left:  pages that are not yet in @file
- */
-struct memfd_incoming {
-	struct file *file;
-	void *block;
-	unsigned int ext;
-	u64 done;
-	struct folio *ready;
-	u64 left;
-};
-
-static bool ser_is_sound(const struct memfd_ser *ser)
+bool luo_memfd_ser_sound(const struct memfd_ser *ser)
 {
 	u64 size = le64_to_cpu(ser->size), pos = le64_to_cpu(ser->pos);
 
@@ -651,7 +612,7 @@ static struct memfd_incoming *incoming_start(struct luo_pages *pages)
 	struct memfd_incoming *in;
 	struct inode *inode;
 
-	if (!ser_is_sound(ser) || pages->nr_pages > MAX_LFS_FILESIZE >> PAGE_SHIFT)
+	if (!luo_memfd_ser_sound(ser) || pages->nr_pages > MAX_LFS_FILESIZE >> PAGE_SHIFT)
 		return ERR_PTR(-EIO);
 	in = kzalloc(sizeof(*in), GFP_KERNEL);
 	if (!in)
@@ -669,20 +630,21 @@ static struct memfd_incoming *incoming_start(struct luo_pages *pages)
 	inode = file_inode(in->file);
 	SHMEM_I(inode)->flags |= LUO_SHMEM_NORESERVE;
 	i_size_write(inode, le64_to_cpu(ser->size));
-	/* See add_folio(). */
-	if (IS_ENABLED(CONFIG_DEBUG_VM))
-		mapping_set_unevictable(inode->i_mapping);
+	luo_memfd_make_unevictable(in);
 	return in;
 }
 
-static void count_pages(struct inode *inode, u64 nr)
+static void count_pages(struct memfd_incoming *in, u64 nr)
 {
+	struct inode *inode = file_inode(in->file);
 	struct shmem_inode_info *info = SHMEM_I(inode);
 
 	spin_lock_irq(&info->lock);
 	info->alloced += nr;
 	spin_unlock_irq(&info->lock);
-	inode_add_bytes(inode, nr << PAGE_SHIFT);
+	/* Of a file that was brought all blocks are taken at the start. */
+	if (!in->charge)
+		inode_add_bytes(inode, nr << PAGE_SHIFT);
 }
 
 /*
@@ -719,7 +681,7 @@ static void stats_add(struct shmem_stats *stats, struct folio *folio)
  * Folios of shmem are swapbacked, which filemap_add_folio() does not expect
  * and only debug kernels mind. Those get the flag afterwards; until then the
  * folio is kept on the list of the unevictable, the only one on which the
- * flag makes no difference (see make_evictable()).
+ * flag makes no difference (see luo_memfd_make_evictable()).
  */
 static int add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index,
 		     struct shmem_stats *stats)
@@ -765,7 +727,7 @@ static struct folio *make_folio(const struct luo_extent *ext, u64 offset)
 }
 
 /* Goes on until everything is in the file, or there is a reason to stop. */
-static int incoming_fill(struct memfd_incoming *in)
+int luo_memfd_fill(struct memfd_incoming *in)
 {
 	struct address_space *mapping = in->file->f_mapping;
 	struct shmem_stats stats = { };
@@ -807,18 +769,32 @@ static int incoming_fill(struct memfd_incoming *in)
 out:
 	stats_flush(&stats);
 	luo_incoming_returned(added);
-	count_pages(file_inode(in->file), added);
+	count_pages(in, added);
 	in->left -= added;
 	return err;
 }
 
-/* Debug kernels only: back from the list of the unevictable. */
-static void make_evictable(struct address_space *mapping)
+/* Debug kernels only: to the list of the unevictable, and back from it. */
+void luo_memfd_make_unevictable(struct memfd_incoming *in)
 {
 #ifdef CONFIG_DEBUG_VM
+	struct address_space *mapping = in->file->f_mapping;
+
+	/* On a tmpfs without swap they are so for good. */
+	in->made_unevictable = !mapping_unevictable(mapping);
+	mapping_set_unevictable(mapping);
+#endif
+}
+
+void luo_memfd_make_evictable(struct memfd_incoming *in)
+{
+#ifdef CONFIG_DEBUG_VM
+	struct address_space *mapping = in->file->f_mapping;
 	struct folio_batch fbatch;
 	pgoff_t index = 0;
 
+	if (!in->made_unevictable)
+		return;
 	mapping_clear_unevictable(mapping);
 	folio_batch_init(&fbatch);
 	while (filemap_get_folios(mapping, &index, ULONG_MAX, &fbatch)) {
@@ -856,7 +832,7 @@ static struct file *incoming_end(struct memfd_incoming *in, const struct memfd_s
 		return file;
 	file->f_pos = le64_to_cpu(ser->pos);
 
-	make_evictable(inode->i_mapping);
+	luo_memfd_make_evictable(in);
 	inode->i_uid = uid;
 	inode->i_gid = gid;
 	inode->i_mode = S_IFREG | le32_to_cpu(ser->mode);
@@ -867,13 +843,14 @@ static struct file *incoming_end(struct memfd_incoming *in, const struct memfd_s
 	return file;
 }
 
-static int memfd_retrieve(struct liveupdate_file_op_args *args)
+int luo_memfd_retrieve(struct liveupdate_file_op_args *args)
 {
+	const struct memfd_ser *ser = luo_pages_blob(args->pages);
 	struct memfd_incoming *in = args->private_data;
 	struct file *file;
 	int err;
 
-	if (!args->pages->head)
+	if (!ser)
 		return -EIO;
 	if (!in) {
 		in = incoming_start(args->pages);
@@ -881,10 +858,10 @@ static int memfd_retrieve(struct liveupdate_file_op_args *args)
 			return PTR_ERR(in);
 		args->private_data = in;
 	}
-	err = incoming_fill(in);
+	err = luo_memfd_fill(in);
 	if (err)
 		return err;
-	file = incoming_end(in, luo_pages_blob(args->pages));
+	file = in->charge ? luo_tmpfs_end(in, get_file(in->file), ser) : incoming_end(in, ser);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
@@ -916,15 +893,18 @@ static void incoming_drop(struct memfd_incoming *in, struct luo_pages *pages)
 		cond_resched();
 	}
 	if (in) {
+		luo_memfd_make_evictable(in);
 		/* All of it was charged; what never came in cannot give it back itself. */
-		make_evictable(in->file->f_mapping);
-		count_pages(file_inode(in->file), in->left);
+		if (in->charge)
+			luo_tmpfs_drop(in);
+		else
+			count_pages(in, in->left);
 		fput(in->file);
 		kfree(in);
 	}
 }
 
-static void memfd_finish(struct liveupdate_file_op_args *args)
+void luo_memfd_finish(struct liveupdate_file_op_args *args)
 {
 	if (args->retrieve_status > 0 || !args->pages->head)
 		return;
@@ -934,13 +914,13 @@ static void memfd_finish(struct liveupdate_file_op_args *args)
 
 static const struct liveupdate_file_ops memfd_ops = {
 	.can_preserve	= memfd_can_preserve,
-	.preserve	= memfd_preserve,
-	.unpreserve	= memfd_unpreserve,
-	.freeze		= memfd_freeze,
-	.unfreeze	= memfd_unfreeze,
-	.retrieve	= memfd_retrieve,
-	.finish		= memfd_finish,
-	.get_id		= memfd_get_id,
+	.preserve	= luo_memfd_preserve,
+	.unpreserve	= luo_memfd_unpreserve,
+	.freeze		= luo_memfd_freeze,
+	.unfreeze	= luo_memfd_unfreeze,
+	.retrieve	= luo_memfd_retrieve,
+	.finish		= luo_memfd_finish,
+	.get_id		= luo_memfd_get_id,
 	.owner		= THIS_MODULE,
 };
 

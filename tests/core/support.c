@@ -164,6 +164,7 @@ char events[1024];
 struct module model_module;
 
 static const struct file_operations model_fops, foreign_fops;
+static const struct liveupdate_file_ops model_ops;
 static const struct liveupdate_flb_ops flb_ops;
 struct model_flb model_flbs[MODEL_FLBS];
 
@@ -178,6 +179,7 @@ void models_reset(void)
 		sprintf((char *)model_flbs[n].flb.compatible, "state-%d", n);
 	}
 	models_hostile = false;
+	model_handler.ops = &model_ops;
 	events[0] = '\0';
 }
 
@@ -347,6 +349,38 @@ static int model_retrieve(struct liveupdate_file_op_args *args)
 	return 0;
 }
 
+static int model_describe(struct liveupdate_file_op_args *args,
+			  struct liveupdate_file_model *ret)
+{
+	int m = model_incoming(args);
+
+	event('D', m);
+	*ret = (struct liveupdate_file_model){
+		.value = 0x100000000ULL + m, .flags = m, .mode = 0600 + m,
+		.uid = 1000 + m, .gid = 2000 + m,
+	};
+	return models[m].describe_err;
+}
+
+static int model_retrieve_into(struct liveupdate_file_op_args *args)
+{
+	int m = model_incoming(args);
+
+	event('I', m);
+	assert(args->private_data == (models[m].begun ? &models[m] : NULL));
+	if (args->file->f_op != &model_fops)
+		return -EINVAL;
+	if (models[m].into_err) {
+		models[m].begun |= models[m].into_begins;
+		args->private_data = models[m].begun ? &models[m] : NULL;
+		return models[m].into_err;
+	}
+	models[m].begun = false;
+	args->private_data = NULL;
+	models[m].file = args->file;
+	return 0;
+}
+
 static bool model_can_finish(struct liveupdate_file_op_args *args)
 {
 	int m = model_incoming(args);
@@ -390,6 +424,21 @@ static const struct liveupdate_file_ops model_ops = {
 	.finish = model_finish,
 	.get_id = model_id,
 	.owner = &model_module,
+};
+
+const struct liveupdate_file_ops model_into_ops = {
+	.can_preserve = model_can_preserve,
+	.preserve = model_preserve,
+	.unpreserve = model_unpreserve,
+	.freeze = model_freeze,
+	.unfreeze = model_unfreeze,
+	.retrieve = model_retrieve,
+	.can_finish = model_can_finish,
+	.finish = model_finish,
+	.get_id = model_id,
+	.owner = &model_module,
+	.describe = model_describe,
+	.retrieve_into = model_retrieve_into,
 };
 
 struct liveupdate_file_handler model_handler = {

@@ -42,6 +42,8 @@ struct model {
 	unsigned int runs;		/* extents, of 1 page each and not mergeable */
 	unsigned int added;		/* extents that the freeze adds to the first block */
 	int preserve_err, freeze_err, retrieve_err;
+	int describe_err, into_err;
+	bool into_begins;		/* a failed retrieve_into() leaves something */
 	bool busy;			/* cannot finish */
 	bool no_file;			/* retrieve() forgets the file */
 	bool begun;			/* a failed retrieve() has left something */
@@ -53,9 +55,11 @@ struct model {
 #define MODELS 64
 extern struct model models[MODELS];
 extern bool models_hostile;		/* what arrives may be anything */
-extern char events[1024];		/* "P1 F1 u1 U1 R1 C1 X1 ": what was called */
+extern char events[1024];		/* "P1 F1 u1 U1 R1 D1 I1 C1 X1 ": what was called */
 extern struct module model_module;
 extern struct liveupdate_file_handler model_handler;
+/* The same kind where user space brings files: D and I. */
+extern const struct liveupdate_file_ops model_into_ops;
 
 void models_reset(void);
 

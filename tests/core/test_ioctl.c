@@ -27,6 +27,7 @@ static const struct {
 	{ LIVEUPDATE_SESSION_GET_STATE, 40, { -EINVAL, 0, 0 } },
 	{ LIVEUPDATE_SESSION_LIST_FILES, 32, { -EINVAL, 0, 0 } },
 	{ LIVEUPDATE_SESSION_RECYCLE, 8, { -EINVAL, -EINVAL, 0 } },
+	{ LIVEUPDATE_SESSION_RETRIEVE_INTO, 40, { -EINVAL, -EINVAL, 0 } },
 };
 
 static int incoming, outgoing;
@@ -38,6 +39,7 @@ static union {
 	struct liveupdate_ioctl_retrieve_generation generation;
 	struct liveupdate_ioctl_drop_session drop;
 	struct liveupdate_session_unpreserve_fd unpreserve;
+	struct liveupdate_session_retrieve_into into;
 	u8 bytes[256];
 } arg;
 
@@ -88,6 +90,10 @@ static void prepare(unsigned int i, u32 size)
 		assert_int_equal(session_preserve(outgoing, 1000000 + serial, file), 0);
 		fd_close(file);
 		break;
+	case LIVEUPDATE_SESSION_RETRIEVE_INTO:
+		arg.into.fd = -1;
+		arg.into.token = 1;
+		break;
 	case LIVEUPDATE_SESSION_PRESERVE_FD:
 		arg.preserve.fd = file_open_foreign();
 		arg.preserve.token = serial;
@@ -107,6 +113,8 @@ static int init(void **state)
 	models[0].busy = true;
 	fd = session_create("in");
 	assert_int_equal(session_preserve_model(fd, 0, 0), 0);
+	assert_int_equal(session_preserve_model(fd, 1, 1), 0);
+	model_handler.ops = &model_into_ops;
 	assert_int_equal(kexec_do(), 0);
 	incoming = session_retrieve("in");
 	outgoing = session_create("out");
@@ -224,7 +232,7 @@ static void test_order_of_checks(void **state)
 		for (nr = 0; nr < 256; nr++) {
 			bool known = w == DEVICE ?
 				nr < 2 || (nr >= 0x80 && nr < 0x85) :
-				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc5);
+				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc6);
 
 			/* 2. Size unreadable, even for a foreign command. */
 			assert_int_equal(call(w, _IO(TYPE, nr), NULL), known ? -EFAULT : -EINVAL);

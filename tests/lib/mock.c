@@ -50,6 +50,21 @@ int __wrap_open64(const char *path, int flags, ...)
 	return __real_open64("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
+static int retrieve_into(struct liveupdate_session_retrieve_into *arg)
+{
+	errno = arg->fd == -1 ? mock.ask_error : mock.into_error;
+	if (errno)
+		return -1;
+	arg->value = mock.was.value;
+	arg->flags = mock.was.flags;
+	arg->mode = mock.was.mode;
+	arg->uid = mock.was.uid;
+	arg->gid = mock.was.gid;
+	if (arg->fd != -1)
+		mock.brought = fcntl(arg->fd, F_DUPFD_CLOEXEC, 0);
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long command, ...)
 {
 	uint32_t size;
@@ -89,6 +104,8 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		memcpy((char *)arg + 4, (const char *)mock.answer + 4,
 		       (mock.answer_size < size ? mock.answer_size : size) - 4);
 	switch (_IOC_NR(command)) {
+	case LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO:
+		return retrieve_into(arg);
 	case LIVEUPDATE_CMD_CREATE_SESSION:
 	case LIVEUPDATE_CMD_RETRIEVE_SESSION:
 	case LIVEUPDATE_CMD_REOPEN_SESSION:

@@ -18,6 +18,9 @@ struct mock {
 	int ioctl_error; /* errno, 0: succeeds */
 	int ioctl_fd; /* answer of those that give a descriptor */
 	const char *ioctl_name; /* answer of GET_NAME */
+	struct { uint64_t value; uint32_t flags, mode, uid, gid; } was; /* of RETRIEVE_INTO */
+	int ask_error, into_error; /* errno of it, without and with a descriptor */
+	int brought; /* duplicate of that descriptor */
 	unsigned long command; /* what the last one got */
 	uint8_t arg[128];
 	unsigned int calls;

@@ -34,6 +34,7 @@ enum {
 	LIVEUPDATE_CMD_SESSION_GET_STATE = 0xc2,
 	LIVEUPDATE_CMD_SESSION_LIST_FILES = 0xc3,
 	LIVEUPDATE_CMD_SESSION_RECYCLE = 0xc4,
+	LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO = 0xc5,
 };
 
 /* Where the machine is. */
@@ -364,5 +365,59 @@ struct liveupdate_session_recycle {
 
 #define LIVEUPDATE_SESSION_RECYCLE \
 	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_RECYCLE)
+
+/**
+ * struct liveupdate_session_retrieve_into - LIVEUPDATE_SESSION_RETRIEVE_INTO
+ * @size:  sizeof(struct liveupdate_session_retrieve_into)
+ * @fd:    An object of the caller's, just made, that becomes the retrieved
+ *         file; -1 to be told only what it was.
+ * @token: Token under which the file was preserved.
+ * @value: Output: an eventfd's counter; a tmpfs file's size in bytes
+ * @flags: Output: an eventfd's EFD_SEMAPHORE and EFD_NONBLOCK; else 0
+ * @mode:  Output: a tmpfs file's permission bits, as in chmod(2); else 0
+ * @uid:   Output: its owner, as in chown(2); else 0
+ * @gid:   Output: its group; else 0
+ *
+ * For kinds of files that only user space can make, where it wants them. What
+ * it has made becomes the file of this token: LIVEUPDATE_SESSION_RETRIEVE_FD
+ * gives further descriptors of it. Rights are those of the object that was
+ * brought, and no others.
+ *
+ *  - An eventfd (there is no other way to retrieve one) must have the counter
+ *    @value and exactly @flags. A counter of 2^64-1, which is an overflow that
+ *    only a kernel can cause, is brought as 2^64-2.
+ *  - A tmpfs file that had a name gets its contents, its size and its position
+ *    from the previous kernel; its name, mode, owner and flags are its own. It
+ *    must be open for writing, empty, without seals, and so far untouched, best
+ *    one of O_TMPFILE that gets its name afterwards. The tmpfs that it lies on
+ *    must have room for it. Alternatively LIVEUPDATE_SESSION_RETRIEVE_FD gives
+ *    a file without a name.
+ *
+ * Errors: ENOENT for an unknown token, or one whose kind of file nobody here
+ * can restore; EBUSY when the file is already retrieved, or a session holds
+ * the object already, or an earlier try with another object has begun to fill
+ * that one; EOPNOTSUPP when files of this kind come back by
+ * LIVEUPDATE_SESSION_RETRIEVE_FD only; EBADF when @fd is not open, or not for
+ * writing; EINVAL when it is of another kind or not as it must be; EACCES when
+ * the file was preserved through a descriptor that could not read it; ENOSPC
+ * or EDQUOT when the tmpfs is too full; ENOMEM; EINTR. With all of these it
+ * may be tried again, and nothing has happened, but for ENOMEM and EINTR while
+ * a tmpfs file is being filled: that goes on where it was when the same file is
+ * brought again, or by LIVEUPDATE_SESSION_RETRIEVE_FD; meanwhile it is sealed.
+ * EIO when what arrived is damaged (every later try gives the same).
+ */
+struct liveupdate_session_retrieve_into {
+	__u32 size;
+	__s32 fd;
+	__aligned_u64 token;
+	__aligned_u64 value;
+	__u32 flags;
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+};
+
+#define LIVEUPDATE_SESSION_RETRIEVE_INTO \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO)
 
 #endif /* _UAPI_LINUX_LIVEUPDATE_EXT_H */

@@ -106,6 +106,8 @@ void spec_parse(struct spec *s, const char *text)
 			s->beyond = number(value);
 		else if (!strcmp(word, "name"))
 			snprintf(s->name, sizeof(s->name), "%s", value);
+		else if (!strcmp(word, "path"))
+			snprintf(s->path, sizeof(s->path), "%s", value);
 		else if (!strcmp(word, "then-size")) {
 			s->post_size_set = true;
 			s->post_size = number(value);
@@ -242,10 +244,13 @@ int spec_make(const struct spec *s)
 	char path[64];
 
 	errno = 0;
-	fd = memfd_create(s->name, MFD_CLOEXEC | MFD_ALLOW_SEALING |
-					   (s->noexec ? MFD_NOEXEC_SEAL : 0));
+	if (s->path[0])
+		fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	else
+		fd = memfd_create(s->name, MFD_CLOEXEC | MFD_ALLOW_SEALING |
+						   (s->noexec ? MFD_NOEXEC_SEAL : 0));
 	if (fd < 0)
-		die("memfd_create %s", s->name);
+		die("cannot make %s", s->path[0] ? s->path : s->name);
 	if (ftruncate(fd, s->size))
 		die("ftruncate to %llu", (unsigned long long)s->size);
 	if ((s->layout == FALLOC || s->layout == FALLMIX) && s->size &&
@@ -388,7 +393,7 @@ int spec_check(const struct spec *s, int fd)
 	int flags = fcntl(fd, F_GETFL), got;
 	uint64_t allocated = 0, beyond;
 	char path[64], link[128] = "", want[128];
-	struct stat st;
+	struct stat st, named;
 	off_t pos;
 
 	differences = 0;
@@ -405,19 +410,22 @@ int spec_check(const struct spec *s, int fd)
 			  (unsigned long long)s->pos);
 	if (s->mode >= 0 && (st.st_mode & 07777) != (mode_t)s->mode)
 		DIFFERENT(s, "mode %o, not %o", st.st_mode & 07777, s->mode);
-	if (s->mode < 0 && (st.st_mode & 07777) != (s->noexec ? 0666 : 0777))
-		DIFFERENT(s, "mode %o, not as a new memfd has it", st.st_mode & 07777);
+	if (s->mode < 0 &&
+	    (st.st_mode & 07777) != (s->path[0] ? 0600 : s->noexec ? 0666 : 0777))
+		DIFFERENT(s, "mode %o, not as a new file has it", st.st_mode & 07777);
 	if ((s->uid >= 0 ? s->uid : 0) != (int)st.st_uid ||
 	    (s->gid >= 0 ? s->gid : 0) != (int)st.st_gid)
 		DIFFERENT(s, "owner %d:%d", st.st_uid, st.st_gid);
-	if (st.st_nlink != 0)
+	if (st.st_nlink != !!s->path[0])
 		DIFFERENT(s, "link count %d", (int)st.st_nlink);
 	got = fcntl(fd, F_GET_SEALS);
 	if (s->noexec)
 		seals |= 0x20;
+	if (s->path[0])
+		seals |= F_SEAL_SEAL;
 	if (got != (int)seals)
 		DIFFERENT(s, "seals %#x, not %#x", got, seals);
-	if ((flags & O_ACCMODE) != (s->read_only ? O_RDONLY : O_RDWR))
+	if ((flags & O_ACCMODE) != (s->read_only && !s->path[0] ? O_RDONLY : O_RDWR))
 		DIFFERENT(s, "access mode %d", flags & O_ACCMODE);
 	if (!!(flags & O_APPEND) != s->append)
 		DIFFERENT(s, "O_APPEND is %s", flags & O_APPEND ? "set" : "lost");
@@ -425,8 +433,14 @@ int spec_check(const struct spec *s, int fd)
 		DIFFERENT(s, "FD_CLOEXEC is not set");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	snprintf(want, sizeof(want), "/memfd:%s (deleted)", s->name);
-	if (readlink(path, link, sizeof(link) - 1) < 0 || strcmp(link, want))
+	/* What was made without a name shows none here, and has one all the same. */
+	if (s->path[0]) {
+		if (stat(s->path, &named) || named.st_ino != st.st_ino ||
+		    named.st_dev != st.st_dev)
+			DIFFERENT(s, "is not %s", s->path);
+	} else if (readlink(path, link, sizeof(link) - 1) < 0 || strcmp(link, want)) {
 		DIFFERENT(s, "is called '%s', not '%s'", link, want);
+	}
 
 	check_contents(s, fd, &allocated);
 	lseek(fd, s->pos, SEEK_SET);

@@ -110,7 +110,7 @@ static void squeeze(uint64_t bytes)
  * Leaves a child behind that keeps all fds, until it is killed (its pid is in
  * /run/luotest-NAME.pid). The parent's part of the program ends here.
  */
-static void stay_behind(const char *name)
+void stay_behind(const char *name)
 {
 	char path[128];
 	FILE *f;
@@ -237,7 +237,10 @@ int cmd_check(int argc, char **argv)
 			die("a file before --session: %s", argv[i]);
 		spec_parse(&s, argv[i]);
 		t = now_ns();
-		fd = luo_retrieve_fd(session, s.token);
+		if (s.path[0])
+			fd = luo_retrieve_path(session, s.token, s.path);
+		else
+			fd = luo_retrieve_fd(session, s.token);
 		took("retrieve", s.token, t);
 		errno = fd < 0 ? -fd : 0;
 		if (fd < 0)

@@ -35,6 +35,7 @@ struct spec {
 	int uid, gid; /* -1: as it comes */
 	uint64_t beyond; /* allocated up to here, beyond the size */
 	char name[64];
+	char path[64]; /* of a tmpfs, and not a memfd; else empty */
 	/* done after PRESERVE_FD */
 	bool post_size_set;
 	uint64_t post_size;
@@ -61,6 +62,10 @@ int luo_retrieve(int dev, const char *name);
 int luo_preserve_fd(int session, int fd, uint64_t token);
 int luo_retrieve_fd(int session, uint64_t token);
 int luo_finish(int session);
+/* A child keeps all that is open, until it is killed; does not come back. */
+void stay_behind(const char *name);
+/* A file of a tmpfs gets its name, by libluo. */
+int luo_retrieve_path(int session, uint64_t token, const char *path);
 
 /* ---- points on stdout: "ok TEXT", "not ok TEXT" (abi.c) ---- */
 /* @got and @want: 0 or an errno. */
@@ -92,5 +97,7 @@ int cmd_ext_recycle(int argc, char **argv);
 int cmd_ext_fill(int argc, char **argv);
 int cmd_ext_flags(int argc, char **argv);
 int cmd_rehearse(int argc, char **argv);
+int cmd_kinds_hold(int argc, char **argv);
+int cmd_kinds_check(int argc, char **argv);
 
 #endif

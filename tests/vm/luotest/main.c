@@ -193,6 +193,8 @@ static const struct {
 	{ "ext-same", cmd_ext_fill, "PATH SIZE SEED: are they there?" },
 	{ "ext-flags", cmd_ext_flags, "PID FLAGS: set the flags of the session that process has" },
 	{ "rehearse", cmd_rehearse, "[TIMES]: ERROR SESSION_ERROR SESSIONS FILES BYTES DROPPED SESSION" },
+	{ "kinds-hold", cmd_kinds_hold, "eventfds and files of a tmpfs are held" },
+	{ "kinds-check", cmd_kinds_check, "the same after an update, with all that is refused" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
