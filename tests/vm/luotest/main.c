@@ -193,6 +193,7 @@ static const struct {
 	{ "ext-same", cmd_ext_fill, "PATH SIZE SEED: are they there?" },
 	{ "ext-flags", cmd_ext_flags, "PID FLAGS: set the flags of the session that process has" },
 	{ "rehearse", cmd_rehearse, "[TIMES]: ERROR SESSION_ERROR SESSIONS FILES BYTES DROPPED SESSION" },
+	{ "family", cmd_family, "WORD...: a script for files of the sample module, see family.c" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
