@@ -108,17 +108,27 @@ static inline int luo_eventfd_semaphore(struct file *file, int id)
 
 /*
  * Making a compound page of frames that have never been one. Every kernel
- * keeps its prep_compound_page() to itself, so here is what a folio of the
- * page cache must look like, by shape of struct folio:
+ * keeps its prep_compound_page() to itself, so here is what a folio must look
+ * like that folio_alloc() could have made, by shape of struct folio:
  *
  *  - destructor and order in the first tail page (to 6.5)
  *  - large mapcount, no destructor (6.10 and later); with ids of the address
  *    spaces that map it (6.15), and with the order in tail pages (7.1)
  *
  * The frames are fresh: flags as at boot, mapcounts -1, nothing else set.
- * luo_folio_order_ok() says which orders shmem of this kernel can live with;
- * others come back as small folios.
+ * luo_can_compound() says whether the shape is one of these; the kernels in
+ * between have yet another. luo_folio_order_ok() says which orders shmem of this
+ * kernel can live with; others come back as small folios.
  */
+static inline bool luo_can_compound(void)
+{
+#if defined(LUO_HAVE_COMPOUND_DTOR) || defined(LUO_HAVE_LARGE_MAPCOUNT)
+	return true;
+#else
+	return false;
+#endif
+}
+
 static inline bool luo_folio_order_ok(unsigned int order)
 {
 #if defined(LUO_HAVE_COMPOUND_DTOR)
@@ -150,10 +160,14 @@ static inline void luo_prep_compound(struct page *head, unsigned int order)
 	}
 	head[1].compound_order = order;
 	head[1].compound_nr = nr;
-	head[1].compound_dtor = TRANSHUGE_PAGE_DTOR;
+	head[1].compound_dtor = COMPOUND_PAGE_DTOR;
 	atomic_set(compound_mapcount_ptr(head), -1);
 	atomic_set(compound_pincount_ptr(head), 0);
-	INIT_LIST_HEAD(page_deferred_list(head));
+	/* The list is in the second tail page, which two pages do not have. */
+	if (order > 1) {
+		head[1].compound_dtor = TRANSHUGE_PAGE_DTOR;
+		INIT_LIST_HEAD(page_deferred_list(head));
+	}
 #elif defined(LUO_HAVE_LARGE_MAPCOUNT)
 	struct folio *folio = (struct folio *)head;
 	unsigned long i, nr = 1UL << order;
@@ -181,8 +195,11 @@ static inline void luo_prep_compound(struct page *head, unsigned int order)
 	folio->_mm_id_mapcount[0] = -1;
 	folio->_mm_id_mapcount[1] = -1;
 #endif
-	INIT_LIST_HEAD(&folio->_deferred_list);
-	folio_set_large_rmappable(folio);
+	/* The list is in the second tail page, which two pages do not have. */
+	if (order > 1) {
+		INIT_LIST_HEAD(&folio->_deferred_list);
+		folio_set_large_rmappable(folio);
+	}
 #else
 	WARN_ON_ONCE(order);
 #endif

@@ -70,9 +70,12 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce)
 	luo_kexec = NULL;
 
 	luo_flbs_init();
-	err = luo_files_init();
+	err = luo_memory_init();
 	if (err)
 		return err;
+	err = luo_files_init();
+	if (err)
+		goto err_memory;
 	err = luo_sessions_init();
 	if (err)
 		goto err_files;
@@ -85,6 +88,8 @@ err_sessions:
 	luo_sessions_exit();
 err_files:
 	luo_files_exit();
+err_memory:
+	luo_memory_exit();
 	return err;
 }
 
@@ -99,6 +104,7 @@ void luo_core_exit(void)
 	luo_sessions_exit();
 	luo_files_exit();
 	luo_flbs_exit();
+	luo_memory_exit();
 }
 
 int luo_core_freeze(struct luo_root_ser **ret_root)
@@ -123,6 +129,7 @@ int luo_core_freeze(struct luo_root_ser **ret_root)
 
 void luo_core_thaw(void)
 {
+	luo_memory_thaw();
 	luo_sessions_unfreeze();
 	luo_image_thaw();
 	WRITE_ONCE(luo_frozen, false);
@@ -159,9 +166,11 @@ void luo_core_counts(struct luo_counts *ret)
 		.sessions_out = atomic64_read(&luo_stats.sessions[0]),
 		.files_out = atomic64_read(&luo_stats.files[0]),
 		.pages_out = atomic64_read(&luo_stats.pages[0]),
+		.memory_out = atomic64_read(&luo_stats.memory[0]),
 		.sessions_in = atomic64_read(&luo_stats.sessions[1]),
 		.files_in = atomic64_read(&luo_stats.files[1]),
 		.pages_in = atomic64_read(&luo_stats.pages[1]),
+		.memory_in = atomic64_read(&luo_stats.memory[1]),
 		.generation = luo_generation,
 	};
 }
@@ -169,5 +178,6 @@ void luo_core_counts(struct luo_counts *ret)
 bool luo_core_idle(void)
 {
 	return !atomic64_read(&luo_stats.sessions[0]) &&
-	       !atomic64_read(&luo_stats.sessions[1]);
+	       !atomic64_read(&luo_stats.sessions[1]) &&
+	       !atomic64_read(&luo_stats.memory[0]);
 }

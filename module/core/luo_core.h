@@ -300,6 +300,50 @@ bool luo_claimed(const struct luo_claims *c, u64 pfn);
 bool luo_claims_next_free(const struct luo_claims *c, u64 pfn, struct luo_range *ret);
 
 /*
+ * ------------------------------------------------- memory of handlers (luo_memory.c)
+ */
+
+/**
+ * luo_memory_preserve() - a piece of memory goes to the next kernel
+ * @pfn:   its first frame
+ * @order: of the folio; 0 for single pages
+ * @count: of single pages; 1 for a folio
+ *
+ * Context: May sleep; any lock of the core but its own may be held.
+ * Return: 0; -EINVAL for what is no piece; -E2BIG when there are too many
+ * pages; -EBUSY between freeze and thaw; -ENOMEM; the error of
+ * &luo_mem_ops.track.
+ */
+int luo_memory_preserve(u64 pfn, unsigned int order, u64 count);
+
+/**
+ * luo_memory_unpreserve() - the reverse
+ * @pfn:   as for luo_memory_preserve()
+ * @order: the same
+ * @count: the same
+ *
+ * Return: false when no such piece is preserved.
+ */
+bool luo_memory_unpreserve(u64 pfn, unsigned int order, u64 count);
+
+/**
+ * luo_memory_take() - somebody wants a piece that came
+ * @pfn:   its first frame
+ * @pages: how much it must be; 0: a folio, whatever its order
+ * @ret:   the piece
+ *
+ * It is the caller's until luo_memory_settle() or luo_memory_put_back(). None
+ * of the three sleeps.
+ *
+ * Return: 0; -ENOENT when no such piece came, or somebody has it.
+ */
+int luo_memory_take(u64 pfn, u64 pages, struct luo_extent *ret);
+/* Its frames are ordinary memory now. */
+void luo_memory_settle(u64 pfn);
+/* They are as they were. */
+void luo_memory_put_back(u64 pfn);
+
+/*
  * ------------------------------------------------- the whole
  */
 
@@ -421,11 +465,14 @@ void luo_core_seal_root(void);
  * @sessions_in:  incoming sessions that are not finished, damaged ones too
  * @files_in:     their files
  * @pages_in:     4 KiB pages of these, sound files only
+ * @memory_out:   pages that handlers have preserved besides
+ * @memory_in:    such pages that came, and that nobody has asked for yet
  * @generation:   live updates since the machine was started
  */
 struct luo_counts {
 	u64 sessions_out, files_out, pages_out;
 	u64 sessions_in, files_in, pages_in;
+	u64 memory_out, memory_in;
 	u64 generation;
 };
 

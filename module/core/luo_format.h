@@ -18,6 +18,7 @@
  *
  *   root ──► sessions ──► files ──► pages: extents of one file
  *     ├────► FLBs: state that files share
+ *     ├────► memory of handlers: pieces that are theirs to ask for
  *     └────► holes: runs of page frames inside the covering ranges that the
  *                   writer did not manage, and nobody may ever free
  *
@@ -41,6 +42,7 @@
 #define LUO_MAGIC_EXTENTS	0x454f554c	/* "LUOE": its further blocks */
 #define LUO_MAGIC_HOLES		0x484f554c	/* "LUOH" */
 #define LUO_MAGIC_FLBS		0x424f554c	/* "LUOB": what is bound to files */
+#define LUO_MAGIC_MEMORY	0x4d4f554c	/* "LUOM": memory of handlers */
 
 /**
  * struct luo_block_ser - head of every block
@@ -86,6 +88,9 @@ enum luo_stamp {
  * @tsc_khz:    frequency of the TSC, 0 if it cannot be compared
  * @stamp:      see &enum luo_stamp; counts as 0 in @hdr.crc, so that it can be
  *              written when the root is sealed
+ * @memory:     physical address of the first block of handlers' memory, 0 for
+ *              none
+ * @nr_memory:  records in all of them
  */
 struct luo_root_ser {
 	struct luo_block_ser hdr;
@@ -103,6 +108,8 @@ struct luo_root_ser {
 	__le64 nr_flbs;
 	__le64 tsc_khz;
 	__le64 stamp[LUO_NR_STAMPS];
+	__le64 memory;
+	__le64 nr_memory;
 } __packed;
 
 #define LUO_SESSION_NAME_SER	64
@@ -165,6 +172,9 @@ struct luo_flb_ser {
  * @where: bits 0-39: page frame number of the first; bits 40-63: folios
  *
  * In a block of holes @index counts page frames and @where is the first one.
+ *
+ * In a block of handlers' memory a record is one piece: one folio, or any
+ * number of order 0. Place and flags are 0.
  */
 struct luo_extent_ser {
 	__le64 index;

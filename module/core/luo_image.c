@@ -2,8 +2,8 @@
 /**
  * DOC: Writing and reading the handover image
  *
- * Writing. Records of sessions, files, FLBs and holes go into blocks that have been
- * allocated ahead, one &struct luo_records for each list. It grows and shrinks
+ * Writing. Records of sessions, files, FLBs, memory of handlers and holes go into
+ * blocks that have been allocated ahead, one &struct luo_records for each list. It grows and shrinks
  * at its head, and only by whole blocks. The freeze fills it from the head on
  * and seals it; blocks that are not needed this time are cut off the list and
  * hung on again by the thaw. The root is one more block, allocated at the
@@ -15,13 +15,13 @@
  * frame two owners; since each list is bounded by the count in its parent, the
  * counts can be believed afterwards. Nothing recurses.
  *
- * The order matters: first holes, so that no file can own one; then FLBs, so
- * that files can be counted for them; then sessions one after the other with
- * all their files. Blocks of records that have been read are given back, unless
+ * The order matters: first holes, so that no file can own one; then memory of
+ * handlers, and FLBs, so that files can be counted for them; then sessions one
+ * after the other with all their files. Blocks of records that have been read are given back, unless
  * something was damaged: then nothing is.
  *
- * Unhappy ways: damage in the list of holes, FLBs or sessions hides the rest of
- * it; damage in a list of files spoils its session, damage in a list of pages its
+ * Unhappy ways: damage in the list of holes, memory, FLBs or sessions hides the
+ * rest of it; damage in a list of files spoils its session, damage in a list of pages its
  * file. All of these make luo_core_receive() return -EUCLEAN, since frames may
  * then be unclaimed that belong to somebody. Without memory everything read so
  * far is forgotten, and stays reserved.
@@ -163,6 +163,12 @@ int luo_image_write(struct luo_root_ser **ret_root)
 		return err;
 	err = luo_sessions_freeze(root);
 	if (err) {
+		luo_flbs_thaw();
+		return err;
+	}
+	err = luo_memory_freeze(root);
+	if (err) {
+		luo_sessions_unfreeze();
 		luo_flbs_thaw();
 		return err;
 	}
@@ -314,6 +320,7 @@ static void luo_read_release_all(const struct luo_root_ser *root)
 	luo_read_release(le64_to_cpu(root->sessions));
 	luo_read_release(le64_to_cpu(root->holes));
 	luo_read_release(le64_to_cpu(root->flbs));
+	luo_read_release(le64_to_cpu(root->memory));
 }
 
 /* Claims what no session may own and nobody may free. */
@@ -338,6 +345,33 @@ static void luo_read_holes(struct luo_reader *r, const struct luo_root_ser *root
 	}
 	if (!luo_read_complete(&l))
 		r->damaged = true;
+}
+
+static int luo_read_memory(struct luo_reader *r, const struct luo_root_ser *root)
+{
+	struct luo_read_list l = {
+		.phys = le64_to_cpu(root->memory),
+		.left = le64_to_cpu(root->nr_memory),
+		.magic = LUO_MAGIC_MEMORY,
+		.size = sizeof(struct luo_extent_ser),
+	};
+	struct luo_block_ser *hdr;
+	u32 nr, i;
+	int err;
+
+	while ((hdr = luo_read_records(r, &l, &nr))) {
+		for (i = 0; i < nr; i++) {
+			err = luo_memory_receive((struct luo_extent_ser *)(hdr + 1) + i);
+			if (err == -EUCLEAN)
+				r->damaged = true;
+			else if (err)
+				return err;
+		}
+		cond_resched();
+	}
+	if (!luo_read_complete(&l))
+		r->damaged = true;
+	return 0;
 }
 
 static void luo_read_flbs(struct luo_reader *r, const struct luo_root_ser *root)
@@ -493,11 +527,15 @@ int luo_core_receive(u64 phys, u64 nonce)
 	}
 
 	luo_read_holes(&r, root);
-	luo_read_flbs(&r, root);
-	err = luo_read_sessions(&r, root);
+	err = luo_read_memory(&r, root);
+	if (!err) {
+		luo_read_flbs(&r, root);
+		err = luo_read_sessions(&r, root);
+	}
 	if (err) {
 		luo_sessions_drop_incoming();
 		luo_flbs_drop_incoming();
+		luo_memory_drop_incoming();
 		return err;
 	}
 	if (!luo_flbs_receive_end())
@@ -509,5 +547,6 @@ int luo_core_receive(u64 phys, u64 nonce)
 	}
 
 	luo_read_release_all(root);
+	luo_memory_report();
 	return 0;
 }

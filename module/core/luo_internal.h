@@ -16,9 +16,12 @@
  *                       unpreserve() run under it
  *   luo_flb_in.lock     an FLB that came; its retrieve() runs under it
  *   luo_flb_records_lock  room for the records of FLBs
+ *   luo_memory_lock     outgoing memory of handlers
+ *   luo_memory_in_lock  incoming memory of handlers, a spinlock
  *
- * Handlers and others may ask for FLBs with any of the locks above these held. The hash
- * tables lock for themselves, inside of all these.
+ * Handlers and others may ask for FLBs with any of the locks above these held,
+ * and for memory with any lock. The hash tables lock for themselves, inside of
+ * all these.
  */
 #ifndef LUO_INTERNAL_H
 #define LUO_INTERNAL_H
@@ -215,6 +218,18 @@ bool luo_flbs_receive_file(u64 *flbs);
 bool luo_flbs_receive_end(void);
 void luo_flbs_finish(u64 flbs);
 
+/* ---------------------------------------- memory of handlers (luo_memory.c) */
+
+int luo_memory_init(void);
+void luo_memory_exit(void);
+void luo_memory_drop_incoming(void);
+
+int luo_memory_freeze(struct luo_root_ser *root);
+void luo_memory_thaw(void);
+
+int luo_memory_receive(const struct luo_extent_ser *ser);
+void luo_memory_report(void);
+
 /* --------------------------------------------------------- the whole (luo_core.c) */
 
 /**
@@ -222,11 +237,13 @@ void luo_flbs_finish(u64 flbs);
  * @sessions: index 0 is outgoing, 1 incoming
  * @files:    the same
  * @pages:    the same
+ * @memory:   pages of handlers' own memory; incoming: not yet asked for
  */
 struct luo_stats {
 	atomic64_t sessions[2];
 	atomic64_t files[2];
 	atomic64_t pages[2];
+	atomic64_t memory[2];
 };
 
 extern struct luo_stats luo_stats;

@@ -398,6 +398,7 @@ static void luo_session_drop(struct luo_session *session)
 	mutex_unlock(&luo_sessions_lock);
 
 	luo_session_free(session);
+	luo_memory_report();
 }
 
 /* Nobody has it any more, and it waits for the next. */
@@ -523,6 +524,7 @@ static int luo_session_turn(struct luo_session *session)
 	/* The struct file holds the module. */
 	session->pinned = false;
 	module_put(THIS_MODULE);
+	luo_memory_report();
 out_unlock:
 	mutex_unlock(&luo_sessions_lock);
 	return err;

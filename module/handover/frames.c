@@ -23,7 +23,7 @@
  *
  * Incoming: covered frames are PageReserved, have a refcount of one and were
  * never in the allocator. They leave that state exactly once: freed
- * (luo_frames_free()) or as a folio (luo_frames_take()). What belongs to
+ * (luo_frames_free()), as a folio (luo_frames_take()), or as single pages. What belongs to
  * somebody is counted as managed memory from arrival (incoming.c): the kernel
  * measures requests for memory by it, such as that of a file which is larger
  * than all else.
@@ -202,7 +202,7 @@ static bool page_is_fresh(struct page *page)
 	       !PageCompound(page) && !PageLRU(page);
 }
 
-static bool frames_are_fresh(u64 pfn, u64 nr)
+bool luo_frames_are_fresh(u64 pfn, u64 nr)
 {
 	struct page *page;
 	u64 i;
@@ -229,9 +229,9 @@ u64 luo_frames_free(u64 pfn, u64 nr, struct luo_managed *m)
 		if (pfn)
 			order = min_t(unsigned int, order, __ffs(pfn));
 		/* Mixed blocks are taken apart, down to the frame that must stay. */
-		while (order && !frames_are_fresh(pfn, 1UL << order))
+		while (order && !luo_frames_are_fresh(pfn, 1UL << order))
 			order--;
-		if (!frames_are_fresh(pfn, 1UL << order)) {
+		if (!luo_frames_are_fresh(pfn, 1UL << order)) {
 			pfn++;
 			continue;
 		}
@@ -253,12 +253,24 @@ u64 luo_frames_free(u64 pfn, u64 nr, struct luo_managed *m)
 	return freed;
 }
 
+struct page *luo_frames_take_pages(u64 pfn, u64 nr)
+{
+	struct page *page = pfn_to_page(pfn);
+	u64 i;
+
+	if (!luo_frames_are_fresh(pfn, nr))
+		return NULL;
+	for (i = 0; i < nr; i++)
+		__ClearPageReserved(page + i);
+	return page;
+}
+
 struct folio *luo_frames_take(u64 pfn, unsigned int order)
 {
 	struct page *page = pfn_to_page(pfn);
 	unsigned long i, nr = 1UL << order;
 
-	if (!frames_are_fresh(pfn, nr))
+	if (!luo_frames_are_fresh(pfn, nr))
 		return NULL;
 
 	__ClearPageReserved(page);

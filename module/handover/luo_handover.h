@@ -113,6 +113,12 @@ u64 luo_frames_free(u64 pfn, u64 nr, struct luo_managed *m);
  */
 struct folio *luo_frames_take(u64 pfn, unsigned int order);
 
+/* The same, as pages of order 0, each with a refcount of 1. */
+struct page *luo_frames_take_pages(u64 pfn, u64 nr);
+
+/* Are they as the early kernel left them, and in one zone? Then they can be taken. */
+bool luo_frames_are_fresh(u64 pfn, u64 nr);
+
 /*
  * ------------------------------------------------------ scratch.c
  * Memory that the next kernel starts in.

@@ -23,6 +23,8 @@ void image_sample(struct image *image, unsigned int runs)
 		assert_int_equal(i < 2 ? flb_register(i) : 0, 0);
 	}
 	assert_int_equal(session_preserve_model(beta, 100, 3), 0);
+	assert_int_equal(luo_memory_preserve(ARENA_DATA + 6200, 2, 1), 0);
+	assert_int_equal(luo_memory_preserve(ARENA_DATA + 6210, 0, 3), 0);
 
 	assert_int_equal(luo_core_freeze(&root), 0);
 	assert_int_equal(luo_core_set_holes(holes, 0), 0);
@@ -42,6 +44,8 @@ void image_sample(struct image *image, unsigned int runs)
 		memcpy(image->block[image->nr++], arena_virt(pfn), LUO_BLOCK_SIZE);
 	}
 	luo_core_thaw();
+	assert_true(luo_memory_unpreserve(ARENA_DATA + 6200, 2, 1));
+	assert_true(luo_memory_unpreserve(ARENA_DATA + 6210, 0, 3));
 	stop();
 }
 
@@ -58,8 +62,19 @@ int image_receive(const struct image *image)
 void image_end(bool use)
 {
 	static const char *const names[] = { "alpha", "beta" };
+	struct luo_extent piece;
 	u64 token;
 	int fd, file, i;
+
+	/* What a handler gets is claimed, and for the first time: or release() aborts. */
+	if (use && !luo_memory_take(ARENA_DATA + 6200, 0, &piece)) {
+		luo_mem->release(piece.pfn, luo_extent_pages(&piece));
+		luo_memory_settle(piece.pfn);
+	}
+	if (use && !luo_memory_take(ARENA_DATA + 6210, 3, &piece)) {
+		luo_mem->release(piece.pfn, luo_extent_pages(&piece));
+		luo_memory_settle(piece.pfn);
+	}
 
 	for (i = 0; use && i < 2; i++) {
 		flb_register(i);

@@ -14,7 +14,9 @@ struct image {
 	u8 block[IMAGE_BLOCKS][LUO_BLOCK_SIZE];
 };
 
-/* Writes the sample: sessions "alpha" and "beta", files, FLBs, pages, holes. */
+/* Writes the sample: sessions "alpha" and "beta", files, FLBs, pages,
+ * holes, and two pieces of memory of handlers.
+ */
 void image_sample(struct image *image, unsigned int runs);
 /* The next kernel finds it. Returns what luo_core_receive() says. */
 int image_receive(const struct image *image);

@@ -110,10 +110,11 @@ static int track(u64 pfn, u64 nr)
 {
 	u64 i;
 
-	for (i = 0; i < nr; i++) {
-		assert(arena_state(pfn + i) == FRAME_FREE);
+	for (i = 0; i < nr; i++)
+		if (arena_state(pfn + i) != FRAME_FREE)
+			return -EBUSY;
+	for (i = 0; i < nr; i++)
 		state[pfn + i - ARENA_PFN] = FRAME_TRACKED;
-	}
 	return 0;
 }
 
@@ -258,7 +259,7 @@ static int model_preserve(struct liveupdate_file_op_args *args)
 			model_untrack(args->pages);
 			return err;
 		}
-		luo_mem->track(ext.pfn, 1);
+		assert(!luo_mem->track(ext.pfn, 1));
 	}
 	return 0;
 }
@@ -294,7 +295,7 @@ static int model_freeze(struct liveupdate_file_op_args *args)
 	}
 	b = luo_pages_replace(args->pages, b, ext, nr);
 	for (i = 0; !IS_ERR(b) && i < model->added; i++)
-		luo_mem->track(ext[2 * i + 1].pfn, 1);
+		assert(!luo_mem->track(ext[2 * i + 1].pfn, 1));
 	free(ext);
 	if (IS_ERR(b))
 		return PTR_ERR(b);
@@ -547,6 +548,8 @@ int start(void)
 	return err;
 }
 
+void (*stop_hook)(void);
+
 void stop(void)
 {
 	int fd;
@@ -554,6 +557,8 @@ void stop(void)
 	for (fd = 0; fd < SHIM_MAX_FDS; fd++)
 		if (shim_fds[fd])
 			fd_close(fd);
+	if (stop_hook)
+		stop_hook();
 	luo_core_exit();
 	shim_task_work();
 	if (model_handler.list.next)

@@ -88,6 +88,7 @@ int flb_get_outgoing(int n);
 
 int start(void);			/* core and handler */
 void stop(void);			/* closes all, asserts that nothing is left */
+extern void (*stop_hook)(void);		/* when all is closed: a driver that goes */
 int setup(void **state);
 int teardown(void **state);
 

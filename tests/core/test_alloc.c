@@ -47,6 +47,17 @@ static int recycle(int session)
 	return fd_ioctl(session, LIVEUPDATE_SESSION_RECYCLE, &arg);
 }
 
+#define NR_PIECES 5
+
+static void drop_memory(void)
+{
+	int i;
+
+	for (i = 0; i < NR_PIECES; i++)
+		assert_true(luo_memory_unpreserve(ARENA_DATA + 5000 + 2 * i, 0, 1));
+	stop_hook = NULL;
+}
+
 /* One life of two kernels. Returns false when no chance was left to fail. */
 static bool live(unsigned long fail_at)
 {
@@ -79,6 +90,9 @@ static bool live(unsigned long fail_at)
 		fd_close(files[i]);
 	}
 	TRY(luo_core_reserve_holes(3));
+	for (i = 0; i < NR_PIECES; i++)
+		TRY(luo_memory_preserve(ARENA_DATA + 5000 + 2 * i, 0, 1));
+	stop_hook = drop_memory;
 	fd = TRY(session_create("c"));
 	TRY(session_set_flags(fd, LIVEUPDATE_SESSION_KEEP_ON_CLOSE));
 	fd_close(fd);
@@ -120,6 +134,7 @@ static bool live(unsigned long fail_at)
 		return true;
 	}
 	assert_int_equal(counts().files_in, 4);
+	assert_int_equal(counts().memory_in, NR_PIECES);
 	a = TRY(session_retrieve("a"));
 	for (i = 0; i < 2; i++) {
 		fd = TRY(session_retrieve_fd(a, i));

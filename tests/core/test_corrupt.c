@@ -109,6 +109,11 @@ static struct luo_block_ser *flbs(void)
 	return image_first(&image, LUO_MAGIC_FLBS);
 }
 
+static struct luo_extents_ser *memory(void)
+{
+	return image_first(&image, LUO_MAGIC_MEMORY);
+}
+
 static void extent(struct luo_extent_ser *ser, u64 index, u64 pfn, u32 count, u8 order, u8 flags)
 {
 	luo_extent_pack(&(struct luo_extent){ index, pfn, count, order, flags }, ser);
@@ -119,7 +124,7 @@ static void extent(struct luo_extent_ser *ser, u64 index, u64 pfn, u32 count, u8
 #define RAW_FLAG(f) ((u64)(f) << (LUO_EXTENT_INDEX_BITS + LUO_EXTENT_ORDER_BITS))
 
 enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
-	      FLB0, FLBS };
+	      FLB0, FLBS, PIECE0, PIECES };
 
 #define CASES							\
 	/* the root */						\
@@ -251,7 +256,49 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
 	C(holes_outside, -EUCLEAN, NOTHING, holes()->extent[0].where = 3)	\
 	C(holes_twice, -EUCLEAN, NOTHING, holes()->extent[1] = holes()->extent[0]) \
 	C(holes_empty, -EUCLEAN, NOTHING, holes()->extent[0].index = 0)	\
-	C(holes_overflow, -EUCLEAN, NOTHING, holes()->extent[0].index = U64_MAX)
+	C(holes_overflow, -EUCLEAN, NOTHING, holes()->extent[0].index = U64_MAX)	\
+	/* memory of handlers: a folio of order 2, three pages */	\
+	C(more_memory, -EUCLEAN, NOTHING, root()->nr_memory++)		\
+	C(memory_huge, -EUCLEAN, NOTHING, root()->nr_memory = U64_MAX)	\
+	C(fewer_memory, -EUCLEAN, PIECES, root()->nr_memory--)		\
+	C(no_memory, -EUCLEAN, PIECES, root()->nr_memory = 0)		\
+	C(memory_null, -EUCLEAN, PIECES, root()->memory = 0)		\
+	C(memory_is_root, -EUCLEAN, PIECES, root()->memory = image.root)	\
+	C(memory_outside, -EUCLEAN, PIECES, root()->memory = 0x7000)	\
+	C(memory_is_holes, -EUCLEAN, PIECES, root()->memory = root()->holes)	\
+	C(memory_next, -EUCLEAN, NOTHING, memory()->hdr.next = root()->memory)	\
+	C(memory_loop, -EUCLEAN, NOTHING,				\
+	  (memory()->hdr.next = root()->memory, root()->nr_memory = 4))	\
+	C(memory_magic, -EUCLEAN, PIECES, memory()->hdr.magic = LUO_MAGIC_HOLES)	\
+	C(memory_seq, -EUCLEAN, PIECES, memory()->hdr.seq = 1)		\
+	C(memory_nonce, -EUCLEAN, PIECES, memory()->hdr.nonce++)	\
+	C(memory_nr_0, -EUCLEAN, PIECES, memory()->hdr.nr = 0)		\
+	C(memory_nr_huge, -EUCLEAN, PIECES, memory()->hdr.nr = ~0U)	\
+	C(piece_count_0, -EUCLEAN, PIECE0, memory()->extent[0].where = ARENA_DATA + 6200)	\
+	C(piece_count_huge, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 0, ARENA_DATA + 6200, LUO_EXTENT_MAX_COUNT, 0, 0)) \
+	C(piece_many_folios, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 0, ARENA_DATA + 6200, 2, 2, 0))	\
+	C(piece_order_19, -EUCLEAN, PIECE0, memory()->extent[0].index = RAW_ORDER(19))	\
+	C(piece_order_63, -EUCLEAN, PIECE0, memory()->extent[0].index = RAW_ORDER(63))	\
+	C(piece_crooked, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 0, ARENA_DATA + 6202, 1, 2, 0))	\
+	C(piece_index, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 4, ARENA_DATA + 6200, 1, 2, 0))	\
+	C(piece_flags, -EUCLEAN, PIECE0, memory()->extent[0].index |= RAW_FLAG(1))	\
+	C(piece_unknown_flag, -EUCLEAN, PIECE0, memory()->extent[0].index |= RAW_FLAG(32)) \
+	C(piece_outside, -EUCLEAN, PIECE0, extent(&memory()->extent[0], 0, 4, 1, 2, 0))	\
+	C(piece_of_root, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 0, image.root / 4096, 1, 0, 0))	\
+	C(piece_of_hole, -EUCLEAN, PIECE0,				\
+	  extent(&memory()->extent[0], 0, ARENA_DATA + 6000, 1, 2, 0))	\
+	C(piece_twice, -EUCLEAN, NOTHING, memory()->extent[1] = memory()->extent[0])	\
+	C(piece_in_piece, -EUCLEAN, NOTHING,				\
+	  extent(&memory()->extent[1], 0, ARENA_DATA + 6202, 2, 0, 0))	\
+	C(piece_of_file, -EUCLEAN, FILE1,				\
+	  extent(&memory()->extent[1], 0, pages(1)->extent[0].where & 0xffffffff, 1, 0, 0)) \
+	C(piece_of_block, -EUCLEAN, FILE0,				\
+	  extent(&memory()->extent[1], 0, file(0)->pages / 4096, 1, 0, 0))
 
 static void assert_file(int fd, u64 token, bool good)
 {
@@ -282,6 +329,18 @@ static void check(const char *name, int want, enum effect effect)
 		assert_int_equal(flb_get_incoming(1), effect == FLBS ? -EIO : 0);
 		if (effect == FLB0)
 			liveupdate_flb_put_incoming(&model_flbs[1].flb);
+		fd = session_retrieve("alpha");
+		for (u64 token = 100; token < 103; token++)
+			assert_file(fd, token, true);
+	} else if (effect == PIECE0 || effect == PIECES) {
+		struct luo_extent piece;
+
+		assert_int_equal(luo_memory_take(ARENA_DATA + 6200, 0, &piece), -ENOENT);
+		got = luo_memory_take(ARENA_DATA + 6210, 3, &piece);
+		if (got != (effect == PIECES ? -ENOENT : 0))
+			fail_msg("%s: %d for the other piece", name, got);
+		if (!got)
+			luo_memory_put_back(ARENA_DATA + 6210);
 		fd = session_retrieve("alpha");
 		for (u64 token = 100; token < 103; token++)
 			assert_file(fd, token, true);

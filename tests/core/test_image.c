@@ -20,13 +20,14 @@ static void test_round_trip(void **state)
 	int fd;
 
 	image_sample(&image, runs);
-	/* root, holes, FLBs, sessions, files of both, pages of three and one more */
-	assert_int_equal(image.nr, 1 + 1 + 1 + 1 + 2 + 3 + 1);
+	/* root, holes, FLBs, sessions, memory, files of both, pages of three and one more */
+	assert_int_equal(image.nr, 1 + 1 + 1 + 1 + 1 + 2 + 3 + 1);
 	assert_int_equal(image_receive(&image), 0);
 
 	assert_int_equal(counts().sessions_in, 2);
 	assert_int_equal(counts().files_in, 4);
 	assert_int_equal(counts().pages_in, runs + 3);
+	assert_int_equal(counts().memory_in, 4 + 3);
 	root = arena_ops.block_virt(image.root);
 	assert_int_equal(root->stamp[LUO_STAMP_JUMP], 0x123456789);
 	assert_string_equal(root->release, "6.1.0-shim");
@@ -43,9 +44,12 @@ static void test_round_trip(void **state)
 	assert_true(luo_claimed(&arena_claims, ARENA_DATA + 6001));
 	assert_false(luo_claimed(&arena_claims, ARENA_DATA + 6002));
 	assert_true(luo_claimed(&arena_claims, ARENA_DATA + 6100));
+	for (i = 6190; i < 6220; i++)
+		assert_int_equal(luo_claimed(&arena_claims, ARENA_DATA + i),
+				 (i >= 6200 && i < 6204) || (i >= 6210 && i < 6213));
 
-	/* Blocks of records are not needed any more: holes, FLBs, sessions, two of files. */
-	assert_int_equal(arena_count(FRAME_RELEASED), 5);
+	/* Blocks of records are not needed any more: holes, FLBs, sessions, memory, two of files. */
+	assert_int_equal(arena_count(FRAME_RELEASED), 6);
 	assert_int_equal(flb_register(1), 0);
 
 	fd = session_retrieve("alpha");
@@ -53,11 +57,13 @@ static void test_round_trip(void **state)
 	assert_int_equal(models[0].pages_seen, runs);
 	assert_true(session_retrieve_fd(fd, 102) >= 0);
 	fd_close(fd);
-	assert_int_equal(arena_count(FRAME_RELEASED), 5 + runs + 2 + 1 + 1);
+	assert_int_equal(arena_count(FRAME_RELEASED), 6 + runs + 2 + 1 + 1);
 	fd = session_retrieve("beta");
 	assert_int_equal(session_finish(fd), 0);
-	assert_int_equal(arena_count(FRAME_RELEASED), 5 + runs + 2 + 1 + 1 + 2 + 1);
+	assert_int_equal(arena_count(FRAME_RELEASED), 6 + runs + 2 + 1 + 1 + 2 + 1);
 	assert_non_null(strstr(events, "X3 r1 x1 "));
+	/* That of handlers is not freed with the sessions. */
+	assert_int_equal(counts().memory_in, 4 + 3);
 }
 
 static void test_empty(void **state)
@@ -144,6 +150,7 @@ static void test_golden_write(void **state)
 static void test_golden_read(void **state)
 {
 	unsigned int i, j, block, offset, byte;
+	struct luo_extent piece;
 	int at, fd;
 
 	stop();
@@ -161,6 +168,12 @@ static void test_golden_read(void **state)
 	image.root = (u64)ARENA_PFN * LUO_BLOCK_SIZE;
 	assert_int_equal(image_receive(&image), 0);
 	assert_int_equal(counts().pages_in, 6);
+	assert_int_equal(counts().memory_in, 7);
+	assert_int_equal(luo_memory_take(ARENA_DATA + 6200, 0, &piece), 0);
+	assert_int_equal(piece.order, 2);
+	luo_memory_settle(ARENA_DATA + 6200);
+	assert_int_equal(luo_memory_take(ARENA_DATA + 6210, 3, &piece), 0);
+	luo_memory_settle(ARENA_DATA + 6210);
 	fd = session_retrieve("alpha");
 	for (i = 100; i < 103; i++)
 		assert_true(session_retrieve_fd(fd, i) >= 0);

@@ -89,6 +89,7 @@ int cmd_check(int argc, char **argv);
 int cmd_self(int argc, char **argv);
 int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
+int cmd_family(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
 int cmd_ext(int argc, char **argv);

@@ -195,6 +195,7 @@ static const struct {
 	{ "rehearse", cmd_rehearse, "[TIMES]: ERROR SESSION_ERROR SESSIONS FILES BYTES DROPPED SESSION" },
 	{ "kinds-hold", cmd_kinds_hold, "eventfds and files of a tmpfs are held" },
 	{ "kinds-check", cmd_kinds_check, "the same after an update, with all that is refused" },
+	{ "family", cmd_family, "WORD...: a script for files of the sample module, see family.c" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
