@@ -196,7 +196,8 @@ static void test_one_way(void **state)
 	models[0].retrieve_err = 0;
 	assert_true(session_retrieve_fd(in, 0) >= 0);
 
-	half.describe = half.retrieve_into = NULL;
+	half.describe = NULL;
+	half.retrieve_into = NULL;
 	model_handler.ops = &half;
 	assert_int_equal(into(in, 1, fd), -EOPNOTSUPP);
 	assert_int_equal(ask(in, 1), -EOPNOTSUPP);
