@@ -63,6 +63,9 @@ struct liveupdate_file_op_args {
  * @can_finish:   may the session end? Optional.
  * @finish:       the session ends, whether or not the file was retrieved.
  *                Required.
+ * @prefreeze:    not in the in-tree interface: do what can be done now for a
+ *                freeze() to come, which need not be soon; nothing may be held
+ *                afterwards. Optional. For LIVEUPDATE_SESSION_FREEZE.
  * @get_id:       identity of the file, so that nobody preserves it twice.
  *                Optional; default: address of the struct file.
  * @owner:        module that is pinned while the handler holds files
@@ -81,6 +84,7 @@ struct liveupdate_file_ops {
 	bool (*can_finish)(struct liveupdate_file_op_args *args);
 	void (*finish)(struct liveupdate_file_op_args *args);
 	unsigned long (*get_id)(struct file *file);
+	int (*prefreeze)(struct liveupdate_file_op_args *args);
 	struct module *owner;
 };
 

@@ -339,6 +339,8 @@ int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 	struct luo_file *file;
 	int err;
 
+	if (session->early)
+		return -EBUSY;
 	if (luo_file_find(session, token))
 		return -EEXIST;
 
@@ -416,12 +418,14 @@ static void luo_file_unpreserve(struct luo_file *file)
  * @session: the session, locked
  * @token:   of the file
  *
- * Return: 0; -ENOENT when there is none.
+ * Return: 0; -EBUSY when the session is frozen; -ENOENT when there is none.
  */
 int luo_file_unpreserve_token(struct luo_session *session, u64 token)
 {
 	struct luo_file *file = luo_file_find(session, token);
 
+	if (session->early)
+		return -EBUSY;
 	if (!file)
 		return -ENOENT;
 	luo_file_unpreserve(file);
@@ -437,25 +441,56 @@ void luo_files_unpreserve(struct luo_session *session)
 	}
 }
 
-static int luo_file_freeze(struct luo_file *file)
+/* @op is freeze() or prefreeze(), or there is none. */
+static int luo_file_update(struct luo_file *file,
+			   int (*op)(struct liveupdate_file_op_args *args))
 {
 	struct liveupdate_file_op_args args = luo_file_args(file);
-	int err;
+	int err = op ? op(&args) : 0;
 
-	if (file->handler->ops->freeze) {
-		err = file->handler->ops->freeze(&args);
-		if (err) {
-			luo_error("session '%s': file %#llx (%s) cannot be frozen: error %d",
-				  file->key.session->name, file->key.token,
-				  file->handler->compatible, err);
-			return err;
-		}
-		file->data = args.serialized_data;
-		file->private = args.private_data;
+	if (err) {
+		luo_error("session '%s': file %#llx (%s) cannot be frozen: error %d",
+			  file->key.session->name, file->key.token,
+			  file->handler->compatible, err);
+		return err;
 	}
-	luo_pages_seal(&file->pages);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
 	luo_file_count_pages(file, file->pages.nr_pages);
 	return 0;
+}
+
+/**
+ * luo_files_prefreeze() - do what can be done before the update
+ * @session: outgoing, locked
+ *
+ * Nothing is frozen yet: what a file needs to be so, its handler does at the
+ * update.
+ *
+ * Return: 0, or the error of the first handler that said no.
+ */
+int luo_files_prefreeze(struct luo_session *session)
+{
+	struct luo_file *file;
+	int err;
+
+	list_for_each_entry(file, &session->files, list) {
+		err = luo_file_update(file, file->handler->ops->prefreeze);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int luo_file_freeze(struct luo_file *file)
+{
+	int err;
+
+	err = luo_file_update(file, file->handler->ops->freeze);
+	if (!err)
+		luo_pages_seal(&file->pages);
+	return err;
 }
 
 static void luo_file_unfreeze(struct luo_file *file)

@@ -117,7 +117,8 @@ struct luo_reader;
  * @files:      in order of preservation
  * @nr_files:   in @files
  * @nr_pages:   4 KiB pages in their extents
- * @frozen:     its files are
+ * @early:      LIVEUPDATE_SESSION_FREEZE: its files stay the same
+ * @frozen:     its files are, by an update
  * @records:    room for them in the image
  */
 struct luo_session {
@@ -136,6 +137,7 @@ struct luo_session {
 	struct list_head files;
 	u64 nr_files;
 	u64 nr_pages;
+	bool early;
 	bool frozen;
 	struct luo_records records;
 };
@@ -179,6 +181,7 @@ void luo_files_turn(struct luo_session *session, struct luo_again *again);
 
 int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
 void luo_files_unfreeze(struct luo_session *session);
+int luo_files_prefreeze(struct luo_session *session);
 void luo_files_drop(struct luo_session *session);
 
 int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,

@@ -16,6 +16,11 @@
  * Life, incoming: luo_session_receive() - luo_session_claim() by name, with
  * the same two steps - FINISH or close.
  *
+ * With LIVEUPDATE_SESSION_FREEZE the files of an outgoing session stay the same
+ * until THAW, and its handlers do ahead of time what they can; the update itself
+ * freezes them like all others, so that nothing is missed that happens to them
+ * in between.
+ *
  * With LIVEUPDATE_SESSION_KEEP_ON_CLOSE a closed session waits for the next who
  * asks: incoming ones for luo_session_claim(), outgoing ones, which take part in
  * an update as ever, for luo_session_reopen(). luo_session_recycle() lets an

@@ -164,6 +164,7 @@ char events[1024];
 struct module model_module;
 
 static const struct file_operations model_fops, foreign_fops;
+static const struct liveupdate_file_ops model_ops;
 static const struct liveupdate_flb_ops flb_ops;
 struct model_flb model_flbs[MODEL_FLBS];
 
@@ -178,6 +179,7 @@ void models_reset(void)
 		sprintf((char *)model_flbs[n].flb.compatible, "state-%d", n);
 	}
 	models_hostile = false;
+	model_handler.ops = &model_ops;
 	events[0] = '\0';
 }
 
@@ -300,6 +302,14 @@ static int model_freeze(struct liveupdate_file_op_args *args)
 	return 0;
 }
 
+static int model_prefreeze(struct liveupdate_file_op_args *args)
+{
+	int m = model_of(args->file);
+
+	event('E', m);
+	return models[m].prefreeze_err;
+}
+
 static void model_unfreeze(struct liveupdate_file_op_args *args)
 {
 	event('u', model_of(args->file));
@@ -389,6 +399,7 @@ static const struct liveupdate_file_ops model_ops = {
 	.can_finish = model_can_finish,
 	.finish = model_finish,
 	.get_id = model_id,
+	.prefreeze = model_prefreeze,
 	.owner = &model_module,
 };
 
@@ -663,6 +674,42 @@ int session_set_flags(int fd, u32 flags)
 int session_reopen(const char *name)
 {
 	return session_open(LIVEUPDATE_IOCTL_REOPEN_SESSION, name);
+}
+
+int session_freeze(int fd)
+{
+	struct liveupdate_session_freeze arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_FREEZE, &arg);
+}
+
+int session_thaw(int fd)
+{
+	struct liveupdate_session_thaw arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_THAW, &arg);
+}
+
+int session_drop(const char *name, u64 generation)
+{
+	struct liveupdate_ioctl_drop_session arg = {
+		.size = sizeof(arg), .generation = generation,
+	};
+
+	strcpy((char *)arg.name, name);
+	return dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg);
+}
+
+int session_retrieve_generation(const char *name, u64 generation)
+{
+	struct liveupdate_ioctl_retrieve_generation arg = {
+		.size = sizeof(arg), .fd = -1, .generation = generation,
+	};
+	long ret;
+
+	strcpy((char *)arg.name, name);
+	ret = dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg);
+	return ret ? ret : arg.fd;
 }
 
 /* --------------------------------------------------------------- a reboot */

@@ -41,7 +41,7 @@ void arena_next_kernel(void);		/* all is reserved, nothing is claimed */
 struct model {
 	unsigned int runs;		/* extents, of 1 page each and not mergeable */
 	unsigned int added;		/* extents that the freeze adds to the first block */
-	int preserve_err, freeze_err, retrieve_err;
+	int preserve_err, freeze_err, prefreeze_err, retrieve_err;
 	bool busy;			/* cannot finish */
 	bool no_file;			/* retrieve() forgets the file */
 	bool begun;			/* a failed retrieve() has left something */
@@ -100,6 +100,10 @@ int session_retrieve_fd(int fd, u64 token);
 int session_finish(int fd);
 int session_set_flags(int fd, u32 flags);
 int session_reopen(const char *name);
+int session_freeze(int fd);
+int session_thaw(int fd);
+int session_drop(const char *name, u64 generation);
+int session_retrieve_generation(const char *name, u64 generation);
 
 /* Freezes and keeps the image, ends this kernel; the image lies in the arena. */
 u64 kexec_away(void);

@@ -34,6 +34,8 @@ enum {
 	LIVEUPDATE_CMD_SESSION_GET_STATE = 0xc2,
 	LIVEUPDATE_CMD_SESSION_LIST_FILES = 0xc3,
 	LIVEUPDATE_CMD_SESSION_RECYCLE = 0xc4,
+	LIVEUPDATE_CMD_SESSION_FREEZE = 0xc6,
+	LIVEUPDATE_CMD_SESSION_THAW = 0xc7,
 };
 
 /* Where the machine is. */
@@ -364,5 +366,52 @@ struct liveupdate_session_recycle {
 
 #define LIVEUPDATE_SESSION_RECYCLE \
 	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_RECYCLE)
+
+/**
+ * struct liveupdate_session_freeze - LIVEUPDATE_SESSION_FREEZE
+ * @size:     sizeof(struct liveupdate_session_freeze)
+ * @reserved: Must be zero.
+ *
+ * Does for an outgoing session, ahead of a live update, what can be done ahead,
+ * so that less of it is left for the time in which nothing runs. Until
+ * LIVEUPDATE_SESSION_THAW its set of files stays as it is:
+ * LIVEUPDATE_SESSION_PRESERVE_FD and _UNPRESERVE_FD answer EBUSY.
+ *
+ * The files themselves stay in use, and nobody who writes to them waits. The
+ * update looks at them once more; what has been written, added or cut off in
+ * between arrives like everything else, and only costs time. Given again, the
+ * command catches up with that.
+ *
+ * The session stays frozen when a live update fails, and when it is closed with
+ * LIVEUPDATE_SESSION_KEEP_ON_CLOSE. Closed without, it ends as ever.
+ *
+ * Errors: EINVAL when @reserved is not zero; ENOMEM, and whatever else a live
+ * update would fail with because of this session. Then it is as frozen as it
+ * was before.
+ */
+struct liveupdate_session_freeze {
+	__u32 size;
+	__u32 reserved;
+};
+
+#define LIVEUPDATE_SESSION_FREEZE \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_FREEZE)
+
+/**
+ * struct liveupdate_session_thaw - LIVEUPDATE_SESSION_THAW
+ * @size:     sizeof(struct liveupdate_session_thaw)
+ * @reserved: Must be zero.
+ *
+ * Ends LIVEUPDATE_SESSION_FREEZE. Succeeds also when the session is not frozen.
+ *
+ * Errors: EINVAL when @reserved is not zero.
+ */
+struct liveupdate_session_thaw {
+	__u32 size;
+	__u32 reserved;
+};
+
+#define LIVEUPDATE_SESSION_THAW \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_THAW)
 
 #endif /* _UAPI_LINUX_LIVEUPDATE_EXT_H */
