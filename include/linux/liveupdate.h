@@ -70,6 +70,10 @@ struct liveupdate_file_op_args {
  *                Optional; default: address of the struct file.
  * @owner:        module that is pinned while the handler holds files
  *
+ * A file that was retrieved, and whose session is not finished when a live update
+ * comes, is preserved anew: then preserve() to unpreserve() are called for it with
+ * a @pages and a @private_data of their own, before finish().
+ *
  * All but can_preserve() and get_id() are called in process context with the
  * session's mutex held and may sleep.
  */

@@ -17,6 +17,8 @@
  * is first needed, so a handler may be registered later than the file arrives.
  * From then on the handler's module is pinned.
  *
+ * What came and is not finished goes on to the next kernel: see luo_carry.c.
+ *
  * Unhappy ways:
  *  - preserve() undoes everything before it returns an error.
  *  - retrieve() may be tried again after errors that say nothing about the
@@ -35,53 +37,6 @@
  * their users where files come and go here.
  */
 #include "luo_internal.h"
-
-struct luo_file_key {
-	struct luo_session *session;
-	u64 token;
-};
-
-/**
- * struct luo_file - one file of a session
- * @key:        what it is found by
- * @token_node: in luo_tokens, if @has_token
- * @id:         identity of the file
- * @id_node:    in luo_ids, if @has_id
- * @list:       in the session's list of files
- * @handler:    pinned; NULL: not looked for yet
- * @file:       the file itself; NULL: not retrieved
- * @data:       serialized_data of the handler
- * @private:    private_data of the handler
- * @status:     0: nobody has asked for it; 1: retrieved; else an errno that sticks
- * @has_token:  false for a damaged file whose token is another's
- * @has_id:     see @id_node
- * @damaged:    does not check out
- * @flbs:       set of FLBs that count it
- * @pages:      what the handler keeps in the image
- * @counted:    pages of it that are in luo_stats
- * @rcu:        to free it by
- * @compatible: name of the handler
- */
-struct luo_file {
-	struct luo_file_key key;
-	struct rhash_head token_node;
-	unsigned long id;
-	struct rhash_head id_node;
-	struct list_head list;
-	struct liveupdate_file_handler *handler;
-	struct file *file;
-	u64 data;
-	void *private;
-	int status;
-	bool has_token;
-	bool has_id;
-	bool damaged;
-	u64 flbs;
-	struct luo_pages pages;
-	u64 counted;
-	struct rcu_head rcu;
-	char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
-};
 
 static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
 static_assert(LIVEUPDATE_COMPATIBLE_LENGTH == LIVEUPDATE_HNDL_COMPAT_LENGTH);
@@ -254,7 +209,7 @@ static int luo_file_insert_id(struct luo_file *file)
 	return err && err != -EEXIST ? -ENOMEM : err;
 }
 
-static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
+struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
 {
 	struct luo_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 
@@ -267,7 +222,7 @@ static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
 }
 
 /* Takes @file out of all books. Its pages are the caller's business. */
-static void luo_file_free(struct luo_file *file)
+void luo_file_free(struct luo_file *file)
 {
 	if (file->has_id)
 		rhashtable_remove_fast(&luo_ids, &file->id_node, luo_ids_params);
@@ -285,6 +240,9 @@ static void luo_file_count_pages(struct luo_file *file, u64 pages)
 {
 	struct luo_session *session = file->key.session;
 
+	/* Its pages are those of a file that is counted already. */
+	if (file->shadow)
+		return;
 	atomic64_add(pages - file->counted, &luo_stats.pages[session->incoming]);
 	session->nr_pages += pages - file->counted;
 	file->counted = pages;
@@ -324,6 +282,39 @@ static struct liveupdate_file_op_args luo_file_args(struct luo_file *file)
 
 /* ---------------------------------------------------------------- outgoing */
 
+/* The handler starts to preserve @file, or nothing has happened. */
+int luo_file_begin(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+	int err;
+
+	/* The handler may want to ask for them. */
+	err = luo_flbs_preserve(file->handler, &file->flbs);
+	if (err)
+		return err;
+
+	args = luo_file_args(file);
+	err = file->handler->ops->preserve(&args);
+	if (err) {
+		luo_pages_destroy(&file->pages);
+		luo_flbs_unpreserve(file->flbs);
+		return err;
+	}
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	return 0;
+}
+
+/* The reverse. */
+void luo_file_end(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args = luo_file_args(file);
+
+	file->handler->ops->unpreserve(&args);
+	luo_pages_destroy(&file->pages);
+	luo_flbs_unpreserve(file->flbs);
+}
+
 /**
  * luo_file_preserve() - a file joins an outgoing session
  * @session: the session, locked
@@ -335,7 +326,6 @@ static struct liveupdate_file_op_args luo_file_args(struct luo_file *file)
  */
 int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 {
-	struct liveupdate_file_op_args args;
 	struct luo_file *file;
 	int err;
 
@@ -375,24 +365,12 @@ int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 	if (err)
 		goto err_free;
 
-	/* The handler may want to ask for them. */
-	err = luo_flbs_preserve(file->handler, &file->flbs);
+	err = luo_file_begin(file);
 	if (err)
 		goto err_free;
-
-	args = luo_file_args(file);
-	err = file->handler->ops->preserve(&args);
-	if (err)
-		goto err_pages;
-
-	file->data = args.serialized_data;
-	file->private = args.private_data;
 	luo_file_publish(file);
 	return 0;
 
-err_pages:
-	luo_pages_destroy(&file->pages);
-	luo_flbs_unpreserve(file->flbs);
 err_free:
 	luo_file_free(file);
 err_resize:
@@ -403,12 +381,9 @@ err_resize:
 static void luo_file_unpreserve(struct luo_file *file)
 {
 	struct luo_session *session = file->key.session;
-	struct liveupdate_file_op_args args = luo_file_args(file);
 
-	file->handler->ops->unpreserve(&args);
+	luo_file_end(file);
 	luo_file_withdraw(file);
-	luo_pages_destroy(&file->pages);
-	luo_flbs_unpreserve(file->flbs);
 	luo_file_free(file);
 	luo_records_resize(&session->records, session->nr_files);
 }
@@ -487,6 +462,9 @@ static int luo_file_freeze(struct luo_file *file)
 {
 	int err;
 
+	/* As it came; nobody has touched it. */
+	if (file->carried)
+		return 0;
 	err = luo_file_update(file, file->handler->ops->freeze);
 	if (!err)
 		luo_pages_seal(&file->pages);
@@ -497,7 +475,7 @@ static void luo_file_unfreeze(struct luo_file *file)
 {
 	struct liveupdate_file_op_args args = luo_file_args(file);
 
-	if (!file->handler->ops->unfreeze)
+	if (file->carried || !file->handler->ops->unfreeze)
 		return;
 	file->handler->ops->unfreeze(&args);
 	file->data = args.serialized_data;
@@ -505,57 +483,82 @@ static void luo_file_unfreeze(struct luo_file *file)
 	luo_file_count_pages(file, file->pages.nr_pages);
 }
 
-static void luo_file_serialize(const struct luo_file *file, struct luo_file_ser *ser)
+/* Fills the next record of the session's list. */
+static int luo_file_write(struct luo_file *file, struct luo_records *records)
 {
 	const struct luo_pages *pages = &file->pages;
+	struct luo_file_ser *ser;
+	int err = 0;
 
-	strscpy(ser->compatible, file->handler->compatible, sizeof(ser->compatible));
+	if (file->carried)
+		err = luo_flbs_pack_carried(file->flbs, file->flbs_out, &file->packed);
+	else
+		file->packed = luo_flbs_pack(file->flbs);
+	if (err)
+		return err;
+
+	/* Room was made when the file came, or by luo_files_carry(). */
+	ser = luo_records_add(records);
+	if (WARN_ON_ONCE(!ser))
+		return -ENOSPC;
+	strscpy(ser->compatible, file->carried ? file->compatible : file->handler->compatible,
+		sizeof(ser->compatible));
 	ser->token = cpu_to_le64(file->key.token);
 	ser->data = cpu_to_le64(file->data);
 	ser->pages = cpu_to_le64(pages->head ? luo_mem->block_phys(pages->head) : 0);
 	ser->nr_pages = cpu_to_le64(pages->nr_pages);
 	ser->nr_blocks = cpu_to_le64(pages->nr_blocks);
-	ser->flbs = cpu_to_le64(luo_flbs_pack(file->flbs));
+	ser->flbs = cpu_to_le64(file->packed);
+	luo_flbs_count(file->packed, 1);
+	return 0;
 }
 
 /**
  * luo_files_freeze() - freeze the files of a session, and write them down
- * @session: the session, locked
- * @ser:     gets the list of files
+ * @session:   the session, locked
+ * @ser:       gets the list of files
+ * @ret_pages: pages of these
  *
  * Return: 0, or the error of the first handler that said no; then none of the
  * files is frozen.
  */
-int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser)
+int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser, u64 *ret_pages)
 {
-	struct luo_file_ser *file_ser;
-	struct luo_file *file;
+	struct luo_file *file, *goes;
+	u64 nr = 0, pages = 0;
 	int err;
 
 	luo_records_begin(&session->records);
 	list_for_each_entry(file, &session->files, list) {
-		err = luo_file_freeze(file);
+		goes = luo_file_goes(file);
+		if (!goes) {
+			pr_warn("session '%s': damaged file %#llx does not go to the next kernel\n",
+				session->name, file->key.token);
+			continue;
+		}
+		err = luo_file_freeze(goes);
 		if (err)
 			goto err_unfreeze;
-
-		/* Room was made when the file came. */
-		file_ser = luo_records_add(&session->records);
-		if (WARN_ON_ONCE(!file_ser)) {
-			luo_file_unfreeze(file);
-			err = -ENOSPC;
+		err = luo_file_write(goes, &session->records);
+		if (err) {
+			luo_file_unfreeze(goes);
 			goto err_unfreeze;
 		}
-		luo_file_serialize(file, file_ser);
-		luo_flbs_count(luo_flbs_pack(file->flbs), 1);
+		nr++;
+		pages += goes->pages.nr_pages;
 	}
 	ser->files = cpu_to_le64(luo_records_end(&session->records));
-	ser->nr_files = cpu_to_le64(session->nr_files);
+	ser->nr_files = cpu_to_le64(nr);
+	*ret_pages = pages;
 	return 0;
 
 err_unfreeze:
 	list_for_each_entry_continue_reverse(file, &session->files, list) {
-		luo_flbs_count(luo_flbs_pack(file->flbs), -1);
-		luo_file_unfreeze(file);
+		goes = luo_file_goes(file);
+		if (!goes)
+			continue;
+		luo_flbs_count(goes->packed, -1);
+		luo_file_unfreeze(goes);
 	}
 	luo_records_thaw(&session->records);
 	return err;
@@ -563,10 +566,13 @@ err_unfreeze:
 
 void luo_files_unfreeze(struct luo_session *session)
 {
-	struct luo_file *file;
+	struct luo_file *file, *goes;
 
-	list_for_each_entry_reverse(file, &session->files, list)
-		luo_file_unfreeze(file);
+	list_for_each_entry_reverse(file, &session->files, list) {
+		goes = luo_file_goes(file);
+		if (goes)
+			luo_file_unfreeze(goes);
+	}
 	luo_records_thaw(&session->records);
 }
 
@@ -635,6 +641,38 @@ bool luo_error_is_final(int err)
 	return false;
 }
 
+/*
+ * Has the handler make a file of what came. What a failure has left goes with
+ * the next try, or into finish().
+ */
+int luo_file_make(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+	int err;
+
+	if (!luo_file_handler(file)) {
+		luo_error("session '%s': nobody here can restore file %#llx (%s)",
+			  file->key.session->name, file->key.token, file->compatible);
+		return -ENOENT;
+	}
+	/* From here on its frames may belong to somebody, and move. */
+	luo_file_stay(file);
+	args = luo_file_args(file);
+	err = file->handler->ops->retrieve(&args);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	if (!err && WARN_ON_ONCE(!args.file))
+		err = -EIO;
+	if (err) {
+		if (luo_error_is_final(err))
+			file->status = err;
+		return err;
+	}
+	file->file = args.file;
+	file->status = 1;
+	return 0;
+}
+
 /**
  * luo_file_retrieve() - somebody wants a file of an incoming session
  * @session:  the session, locked
@@ -646,7 +684,6 @@ bool luo_error_is_final(int err)
 int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file)
 {
 	struct luo_file *file = luo_file_find(session, token);
-	struct liveupdate_file_op_args args;
 	int err;
 
 	if (!file)
@@ -655,25 +692,9 @@ int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_
 		return file->status;
 
 	if (!file->status) {
-		if (!luo_file_handler(file)) {
-			luo_error("session '%s': nobody here can restore file %#llx (%s)",
-				  session->name, token, file->compatible);
-			return -ENOENT;
-		}
-		args = luo_file_args(file);
-		err = file->handler->ops->retrieve(&args);
-		/* What a failure leaves there, the next try or finish() needs. */
-		file->data = args.serialized_data;
-		file->private = args.private_data;
-		if (!err && WARN_ON_ONCE(!args.file))
-			err = -EIO;
-		if (err) {
-			if (luo_error_is_final(err))
-				file->status = err;
+		err = luo_file_make(file);
+		if (err)
 			return err;
-		}
-		file->file = args.file;
-		file->status = 1;
 	}
 
 	/* The file is there; without this only nobody may have it. */
@@ -731,6 +752,7 @@ static void luo_file_finish(struct luo_file *file)
 {
 	struct liveupdate_file_op_args args;
 
+	luo_file_stay(file);
 	if (file->damaged) {
 		pr_warn_ratelimited("session '%s': memory of damaged file %#llx stays reserved\n",
 				    file->key.session->name, file->key.token);
@@ -855,6 +877,8 @@ struct luo_again *luo_files_preserve_again(struct luo_session *session)
 	if (err)
 		goto err_free;
 	list_for_each_entry(file, &session->files, list) {
+		/* A kernel may have been loaded: nobody can preserve it twice. */
+		luo_file_stay(file);
 		err = luo_file_preserve_again(file, &again[i]);
 		if (err)
 			goto err_unpreserve;
@@ -978,6 +1002,7 @@ void luo_files_drop(struct luo_session *session)
 	struct luo_file *file, *tmp;
 
 	list_for_each_entry_safe(file, tmp, &session->files, list) {
+		luo_file_stay(file);
 		luo_file_withdraw(file);
 		luo_file_free(file);
 	}

@@ -17,6 +17,7 @@ enum frame_state {
 	FRAME_BLOCK,		/* handed out by block_alloc() */
 	FRAME_TRACKED,
 	FRAME_RESERVED,		/* came from the previous kernel */
+	FRAME_CARRIED,		/* and is kept for the next one */
 	FRAME_RELEASED,
 };
 
@@ -29,6 +30,7 @@ void *arena_virt(u64 pfn);
 enum frame_state arena_state(u64 pfn);
 unsigned long arena_count(enum frame_state state);
 void arena_next_kernel(void);		/* all is reserved, nothing is claimed */
+void arena_trust(void);			/* all may be claimed, whoever kept it */
 
 /* ------------------------------------------------------- a kind of file */
 
@@ -43,6 +45,8 @@ struct model {
 	unsigned int added;		/* extents that the freeze adds to the first block */
 	int preserve_err, freeze_err, prefreeze_err, retrieve_err;
 	bool busy;			/* cannot finish */
+	bool foreign;			/* cannot be preserved (again) */
+	bool clean;			/* a failed retrieve() leaves nothing */
 	bool no_file;			/* retrieve() forgets the file */
 	bool begun;			/* a failed retrieve() has left something */
 	struct file *file;		/* what retrieve() made */

@@ -136,7 +136,8 @@ struct liveupdate_ioctl_retrieve_generation {
  * @name:       The same.
  *
  * Gives up an incoming session that nobody has claimed: its memory is freed,
- * as by LIVEUPDATE_SESSION_FINISH. A damaged session is forgotten, and its
+ * as by LIVEUPDATE_SESSION_FINISH, and it does not go on to the next kernel.
+ * Without this it would, and so to each one after that. A damaged session is forgotten, and its
  * memory stays reserved.
  *
  * Errors: EINVAL when @reserved is not zero; ENOENT when there is no such
@@ -160,11 +161,12 @@ struct liveupdate_ioctl_drop_session {
  * @error:         Output: 0 if a live update would go through now, else why
  *                 not, as a positive errno
  * @session_error: Output: the error that @session gave
- * @sessions:      Output, if @error is 0: sessions that would be handed over
+ * @sessions:      Output, if @error is 0: sessions that would be handed over,
+ *                 incoming ones that are not finished among them
  * @files:         Output, if @error is 0: their files
  * @bytes:         Output, if @error is 0: memory of these
- * @dropped:       Output, if @error is 0: sessions that would be left behind,
- *                 see LIVEUPDATE_SESSION_DROP_ON_FAILURE
+ * @dropped:       Output, if @error is 0: sessions that would be left behind:
+ *                 see LIVEUPDATE_SESSION_DROP_ON_FAILURE, and damaged ones
  * @session:       Output: the first session that could not be frozen; empty if
  *                 all could, and then @error is not a session's
  *
@@ -226,7 +228,8 @@ struct liveupdate_session_unpreserve_fd {
 /*
  * When a file of the session cannot be frozen, the session is left behind, and
  * lost with this kernel; the update goes on. Without it the update is refused
- * and everything goes on in this kernel.
+ * and everything goes on in this kernel. So too for an incoming session that is
+ * not finished, and has a file that cannot go on to the next kernel.
  */
 #define LIVEUPDATE_SESSION_DROP_ON_FAILURE	(1U << 1)
 

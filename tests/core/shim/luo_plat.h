@@ -281,6 +281,7 @@ int copy_struct_from_user(void *dst, size_t ksize, const void __user *src, size_
 __printf(1, 2) int shim_printk(const char *fmt, ...);
 #define pr_err_ratelimited	shim_printk
 #define pr_warn			shim_printk
+#define pr_info			shim_printk
 #define pr_warn_ratelimited	shim_printk
 #define scnprintf		snprintf	/* nobody here uses the result */
 #define vscnprintf		vsnprintf
