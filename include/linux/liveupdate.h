@@ -81,6 +81,9 @@ struct liveupdate_file_model {
  * @can_finish:   may the session end? Optional.
  * @finish:       the session ends, whether or not the file was retrieved.
  *                Required.
+ * @prefreeze:    not in the in-tree interface: do what can be done now for a
+ *                freeze() to come, which need not be soon; nothing may be held
+ *                afterwards. Optional. For LIVEUPDATE_SESSION_FREEZE.
  * @get_id:       identity of the file, so that nobody preserves it twice.
  *                Optional; default: address of the struct file.
  * @owner:        module that is pinned while the handler holds files
@@ -94,6 +97,10 @@ struct liveupdate_file_model {
  *                final. All else speaks of what was brought or of the moment;
  *                what a failure leaves in @args->private_data comes back with
  *                the next try, also in retrieve(), and in finish().
+ *
+ * A file that was retrieved, and whose session is not finished when a live update
+ * comes, is preserved anew: then preserve() to unpreserve() are called for it with
+ * a @pages and a @private_data of their own, before finish().
  *
  * All but can_preserve() and get_id() are called in process context with the
  * session's mutex held and may sleep.
@@ -109,6 +116,7 @@ struct liveupdate_file_ops {
 	bool (*can_finish)(struct liveupdate_file_op_args *args);
 	void (*finish)(struct liveupdate_file_op_args *args);
 	unsigned long (*get_id)(struct file *file);
+	int (*prefreeze)(struct liveupdate_file_op_args *args);
 	struct module *owner;
 	int (*describe)(struct liveupdate_file_op_args *args,
 			struct liveupdate_file_model *ret);

@@ -107,6 +107,18 @@ void luo_core_exit(void)
 	luo_memory_exit();
 }
 
+int luo_core_carry(void)
+{
+	int err;
+
+	err = down_write_killable(&luo_freeze_sem);
+	if (err)
+		return err;
+	err = luo_sessions_carry() ?: luo_memory_carry();
+	up_write(&luo_freeze_sem);
+	return err;
+}
+
 int luo_core_freeze(struct luo_root_ser **ret_root)
 {
 	int err;
@@ -115,16 +127,17 @@ int luo_core_freeze(struct luo_root_ser **ret_root)
 	if (err)
 		return err;
 
-	if (atomic64_read(&luo_stats.sessions[1]))
-		pr_warn("%llu incoming sessions are not finished and end with this kernel\n",
-			(u64)atomic64_read(&luo_stats.sessions[1]));
-
-	err = luo_image_write(ret_root);
-	if (err)
+	/* The only step that allocates, and before anything is frozen. */
+	err = luo_sessions_carry() ?: luo_memory_carry() ?: luo_image_write(ret_root);
+	if (err) {
 		up_write(&luo_freeze_sem);
-	else
-		WRITE_ONCE(luo_frozen, true);
-	return err;
+		return err;
+	}
+	if (luo_outcome.carried)
+		pr_info("%llu incoming sessions are not finished, and go on to the next kernel\n",
+			luo_outcome.carried);
+	WRITE_ONCE(luo_frozen, true);
+	return 0;
 }
 
 void luo_core_thaw(void)

@@ -56,6 +56,10 @@ static inline u64 luo_extent_pages(const struct luo_extent *ext)
  * @withhold:    as @claim, for frames that nobody may ever have.
  * @release:     in the new kernel: claimed frames that nobody wants; they go
  *               to the allocator.
+ * @carry:       claimed frames that nobody has taken out yet are to be kept for
+ *               the next kernel, too. Not refused: they are there, so no limit
+ *               can make them fewer.
+ * @uncarry:     the reverse; before they are taken out or released.
  */
 struct luo_mem_ops {
 	void *(*block_alloc)(void);
@@ -67,6 +71,8 @@ struct luo_mem_ops {
 	int (*claim)(u64 pfn, u64 nr);
 	int (*withhold)(u64 pfn, u64 nr);
 	void (*release)(u64 pfn, u64 nr);
+	void (*carry)(u64 pfn, u64 nr);
+	void (*uncarry)(u64 pfn, u64 nr);
 };
 
 /*
@@ -335,7 +341,8 @@ bool luo_memory_unpreserve(u64 pfn, unsigned int order, u64 count);
  * It is the caller's until luo_memory_settle() or luo_memory_put_back(). None
  * of the three sleeps.
  *
- * Return: 0; -ENOENT when no such piece came, or somebody has it.
+ * Return: 0; -ENOENT when no such piece came, or somebody has it; -EAGAIN while
+ * it is promised to the next kernel.
  */
 int luo_memory_take(u64 pfn, u64 pages, struct luo_extent *ret);
 /* Its frames are ordinary memory now. */
@@ -404,17 +411,34 @@ void luo_core_exit(void);
 int luo_core_receive(u64 root, u64 nonce);
 
 /**
+ * luo_core_carry() - what came and is not finished gets ready to go on
+ *
+ * Marks the memory of files that nobody has retrieved, preserves those anew that
+ * somebody has, and makes room for all of them in the image. luo_core_freeze()
+ * does it once more, and then there is little left to do; before that, the memory
+ * to be kept is known only if this was called.
+ *
+ * A session that fails now fails the next freeze, if nothing changes; here it is
+ * only in the log.
+ *
+ * Context: May sleep, and allocate. Not between freeze and thaw.
+ * Return: 0, -ENOMEM; -EINTR when killed while waiting for an ioctl.
+ */
+int luo_core_carry(void);
+
+/**
  * luo_core_freeze() - stop the sessions and write the image
  * @ret_root: the root block, for the chain and for stamps; valid until
  *            luo_core_thaw(). @tsc_khz is the caller's to fill, before
  *            luo_core_seal_root().
  *
- * Incoming sessions that nobody has finished are not part of the image; the
- * log says so.
+ * Incoming sessions that nobody has finished are part of the image (see
+ * luo_core_carry()), but for what is damaged; the log says so.
  *
  * Afterwards every ioctl and close blocks until luo_core_thaw(). On failure
  * everything is as before. Room for the image has been allocated when
- * sessions and files came, none is here (but a file handler may).
+ * sessions and files came, and by luo_core_carry(); none is once the first
+ * session is frozen (but a file handler may).
  *
  * Return: 0, or the error of the handler that said no; the reason is in the
  * log and in luo_last_error(). -EINTR when killed while waiting for an ioctl.

@@ -18,6 +18,8 @@
  * From then on the handler's module is pinned. Retrieving makes a file, or makes
  * one that the caller brings what it was.
  *
+ * What came and is not finished goes on to the next kernel: see luo_carry.c.
+ *
  * Unhappy ways:
  *  - preserve() undoes everything before it returns an error.
  *  - what somebody brings and is not what it has to be stays as it is. Only what
@@ -38,53 +40,6 @@
  * their users where files come and go here.
  */
 #include "luo_internal.h"
-
-struct luo_file_key {
-	struct luo_session *session;
-	u64 token;
-};
-
-/**
- * struct luo_file - one file of a session
- * @key:        what it is found by
- * @token_node: in luo_tokens, if @has_token
- * @id:         identity of the file
- * @id_node:    in luo_ids, if @has_id
- * @list:       in the session's list of files
- * @handler:    pinned; NULL: not looked for yet
- * @file:       the file itself; NULL: not retrieved
- * @data:       serialized_data of the handler
- * @private:    private_data of the handler
- * @status:     0: nobody has asked for it; 1: retrieved; else an errno that sticks
- * @has_token:  false for a damaged file whose token is another's
- * @has_id:     see @id_node
- * @damaged:    does not check out
- * @flbs:       set of FLBs that count it
- * @pages:      what the handler keeps in the image
- * @counted:    pages of it that are in luo_stats
- * @rcu:        to free it by
- * @compatible: name of the handler
- */
-struct luo_file {
-	struct luo_file_key key;
-	struct rhash_head token_node;
-	unsigned long id;
-	struct rhash_head id_node;
-	struct list_head list;
-	struct liveupdate_file_handler *handler;
-	struct file *file;
-	u64 data;
-	void *private;
-	int status;
-	bool has_token;
-	bool has_id;
-	bool damaged;
-	u64 flbs;
-	struct luo_pages pages;
-	u64 counted;
-	struct rcu_head rcu;
-	char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
-};
 
 static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
 static_assert(LIVEUPDATE_COMPATIBLE_LENGTH == LIVEUPDATE_HNDL_COMPAT_LENGTH);
@@ -180,7 +135,7 @@ void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh)
 EXPORT_SYMBOL_GPL(liveupdate_unregister_file_handler);
 
 /* Finds and pins the handler for @file. The first to say yes decides. */
-static struct liveupdate_file_handler *luo_handler_for(struct file *file)
+struct liveupdate_file_handler *luo_handler_for(struct file *file)
 {
 	struct liveupdate_file_handler *fh, *found = NULL;
 
@@ -273,7 +228,7 @@ static void luo_file_remove_id(struct luo_file *file)
 	file->has_id = false;
 }
 
-static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
+struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
 {
 	struct luo_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 
@@ -286,7 +241,7 @@ static struct luo_file *luo_file_alloc(struct luo_session *session, u64 token)
 }
 
 /* Takes @file out of all books. Its pages are the caller's business. */
-static void luo_file_free(struct luo_file *file)
+void luo_file_free(struct luo_file *file)
 {
 	luo_file_remove_id(file);
 	if (file->has_token)
@@ -303,6 +258,9 @@ static void luo_file_count_pages(struct luo_file *file, u64 pages)
 {
 	struct luo_session *session = file->key.session;
 
+	/* Its pages are those of a file that is counted already. */
+	if (file->shadow)
+		return;
 	atomic64_add(pages - file->counted, &luo_stats.pages[session->incoming]);
 	session->nr_pages += pages - file->counted;
 	file->counted = pages;
@@ -342,6 +300,39 @@ static struct liveupdate_file_op_args luo_file_args(struct luo_file *file)
 
 /* ---------------------------------------------------------------- outgoing */
 
+/* The handler starts to preserve @file, or nothing has happened. */
+int luo_file_begin(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+	int err;
+
+	/* The handler may want to ask for them. */
+	err = luo_flbs_preserve(file->handler, &file->flbs);
+	if (err)
+		return err;
+
+	args = luo_file_args(file);
+	err = file->handler->ops->preserve(&args);
+	if (err) {
+		luo_pages_destroy(&file->pages);
+		luo_flbs_unpreserve(file->flbs);
+		return err;
+	}
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	return 0;
+}
+
+/* The reverse. */
+void luo_file_end(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args = luo_file_args(file);
+
+	file->handler->ops->unpreserve(&args);
+	luo_pages_destroy(&file->pages);
+	luo_flbs_unpreserve(file->flbs);
+}
+
 /**
  * luo_file_preserve() - a file joins an outgoing session
  * @session: the session, locked
@@ -353,10 +344,11 @@ static struct liveupdate_file_op_args luo_file_args(struct luo_file *file)
  */
 int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 {
-	struct liveupdate_file_op_args args;
 	struct luo_file *file;
 	int err;
 
+	if (session->early)
+		return -EBUSY;
 	if (luo_file_find(session, token))
 		return -EEXIST;
 
@@ -391,24 +383,12 @@ int luo_file_preserve(struct luo_session *session, u64 token, int fd)
 	if (err)
 		goto err_free;
 
-	/* The handler may want to ask for them. */
-	err = luo_flbs_preserve(file->handler, &file->flbs);
+	err = luo_file_begin(file);
 	if (err)
 		goto err_free;
-
-	args = luo_file_args(file);
-	err = file->handler->ops->preserve(&args);
-	if (err)
-		goto err_pages;
-
-	file->data = args.serialized_data;
-	file->private = args.private_data;
 	luo_file_publish(file);
 	return 0;
 
-err_pages:
-	luo_pages_destroy(&file->pages);
-	luo_flbs_unpreserve(file->flbs);
 err_free:
 	luo_file_free(file);
 err_resize:
@@ -419,12 +399,9 @@ err_resize:
 static void luo_file_unpreserve(struct luo_file *file)
 {
 	struct luo_session *session = file->key.session;
-	struct liveupdate_file_op_args args = luo_file_args(file);
 
-	file->handler->ops->unpreserve(&args);
+	luo_file_end(file);
 	luo_file_withdraw(file);
-	luo_pages_destroy(&file->pages);
-	luo_flbs_unpreserve(file->flbs);
 	luo_file_free(file);
 	luo_records_resize(&session->records, session->nr_files);
 }
@@ -434,12 +411,14 @@ static void luo_file_unpreserve(struct luo_file *file)
  * @session: the session, locked
  * @token:   of the file
  *
- * Return: 0; -ENOENT when there is none.
+ * Return: 0; -EBUSY when the session is frozen; -ENOENT when there is none.
  */
 int luo_file_unpreserve_token(struct luo_session *session, u64 token)
 {
 	struct luo_file *file = luo_file_find(session, token);
 
+	if (session->early)
+		return -EBUSY;
 	if (!file)
 		return -ENOENT;
 	luo_file_unpreserve(file);
@@ -455,32 +434,66 @@ void luo_files_unpreserve(struct luo_session *session)
 	}
 }
 
-static int luo_file_freeze(struct luo_file *file)
+/* @op is freeze() or prefreeze(), or there is none. */
+static int luo_file_update(struct luo_file *file,
+			   int (*op)(struct liveupdate_file_op_args *args))
 {
 	struct liveupdate_file_op_args args = luo_file_args(file);
-	int err;
+	int err = op ? op(&args) : 0;
 
-	if (file->handler->ops->freeze) {
-		err = file->handler->ops->freeze(&args);
-		if (err) {
-			luo_error("session '%s': file %#llx (%s) cannot be frozen: error %d",
-				  file->key.session->name, file->key.token,
-				  file->handler->compatible, err);
-			return err;
-		}
-		file->data = args.serialized_data;
-		file->private = args.private_data;
+	if (err) {
+		luo_error("session '%s': file %#llx (%s) cannot be frozen: error %d",
+			  file->key.session->name, file->key.token,
+			  file->handler->compatible, err);
+		return err;
 	}
-	luo_pages_seal(&file->pages);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
 	luo_file_count_pages(file, file->pages.nr_pages);
 	return 0;
+}
+
+/**
+ * luo_files_prefreeze() - do what can be done before the update
+ * @session: outgoing, locked
+ *
+ * Nothing is frozen yet: what a file needs to be so, its handler does at the
+ * update.
+ *
+ * Return: 0, or the error of the first handler that said no.
+ */
+int luo_files_prefreeze(struct luo_session *session)
+{
+	struct luo_file *file;
+	int err;
+
+	list_for_each_entry(file, &session->files, list) {
+		err = luo_file_update(file, file->handler->ops->prefreeze);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int luo_file_freeze(struct luo_file *file)
+{
+	int err;
+
+	/* As it came; nobody has touched it. */
+	if (file->carried)
+		return 0;
+	err = luo_file_update(file, file->handler->ops->freeze);
+	if (!err)
+		luo_pages_seal(&file->pages);
+	return err;
 }
 
 static void luo_file_unfreeze(struct luo_file *file)
 {
 	struct liveupdate_file_op_args args = luo_file_args(file);
 
-	if (!file->handler->ops->unfreeze)
+	if (file->carried || !file->handler->ops->unfreeze)
 		return;
 	file->handler->ops->unfreeze(&args);
 	file->data = args.serialized_data;
@@ -488,57 +501,82 @@ static void luo_file_unfreeze(struct luo_file *file)
 	luo_file_count_pages(file, file->pages.nr_pages);
 }
 
-static void luo_file_serialize(const struct luo_file *file, struct luo_file_ser *ser)
+/* Fills the next record of the session's list. */
+static int luo_file_write(struct luo_file *file, struct luo_records *records)
 {
 	const struct luo_pages *pages = &file->pages;
+	struct luo_file_ser *ser;
+	int err = 0;
 
-	strscpy(ser->compatible, file->handler->compatible, sizeof(ser->compatible));
+	if (file->carried)
+		err = luo_flbs_pack_carried(file->flbs, file->flbs_out, &file->packed);
+	else
+		file->packed = luo_flbs_pack(file->flbs);
+	if (err)
+		return err;
+
+	/* Room was made when the file came, or by luo_files_carry(). */
+	ser = luo_records_add(records);
+	if (WARN_ON_ONCE(!ser))
+		return -ENOSPC;
+	strscpy(ser->compatible, file->carried ? file->compatible : file->handler->compatible,
+		sizeof(ser->compatible));
 	ser->token = cpu_to_le64(file->key.token);
 	ser->data = cpu_to_le64(file->data);
 	ser->pages = cpu_to_le64(pages->head ? luo_mem->block_phys(pages->head) : 0);
 	ser->nr_pages = cpu_to_le64(pages->nr_pages);
 	ser->nr_blocks = cpu_to_le64(pages->nr_blocks);
-	ser->flbs = cpu_to_le64(luo_flbs_pack(file->flbs));
+	ser->flbs = cpu_to_le64(file->packed);
+	luo_flbs_count(file->packed, 1);
+	return 0;
 }
 
 /**
  * luo_files_freeze() - freeze the files of a session, and write them down
- * @session: the session, locked
- * @ser:     gets the list of files
+ * @session:   the session, locked
+ * @ser:       gets the list of files
+ * @ret_pages: pages of these
  *
  * Return: 0, or the error of the first handler that said no; then none of the
  * files is frozen.
  */
-int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser)
+int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser, u64 *ret_pages)
 {
-	struct luo_file_ser *file_ser;
-	struct luo_file *file;
+	struct luo_file *file, *goes;
+	u64 nr = 0, pages = 0;
 	int err;
 
 	luo_records_begin(&session->records);
 	list_for_each_entry(file, &session->files, list) {
-		err = luo_file_freeze(file);
+		goes = luo_file_goes(file);
+		if (!goes) {
+			pr_warn("session '%s': damaged file %#llx does not go to the next kernel\n",
+				session->name, file->key.token);
+			continue;
+		}
+		err = luo_file_freeze(goes);
 		if (err)
 			goto err_unfreeze;
-
-		/* Room was made when the file came. */
-		file_ser = luo_records_add(&session->records);
-		if (WARN_ON_ONCE(!file_ser)) {
-			luo_file_unfreeze(file);
-			err = -ENOSPC;
+		err = luo_file_write(goes, &session->records);
+		if (err) {
+			luo_file_unfreeze(goes);
 			goto err_unfreeze;
 		}
-		luo_file_serialize(file, file_ser);
-		luo_flbs_count(luo_flbs_pack(file->flbs), 1);
+		nr++;
+		pages += goes->pages.nr_pages;
 	}
 	ser->files = cpu_to_le64(luo_records_end(&session->records));
-	ser->nr_files = cpu_to_le64(session->nr_files);
+	ser->nr_files = cpu_to_le64(nr);
+	*ret_pages = pages;
 	return 0;
 
 err_unfreeze:
 	list_for_each_entry_continue_reverse(file, &session->files, list) {
-		luo_flbs_count(luo_flbs_pack(file->flbs), -1);
-		luo_file_unfreeze(file);
+		goes = luo_file_goes(file);
+		if (!goes)
+			continue;
+		luo_flbs_count(goes->packed, -1);
+		luo_file_unfreeze(goes);
 	}
 	luo_records_thaw(&session->records);
 	return err;
@@ -546,10 +584,13 @@ err_unfreeze:
 
 void luo_files_unfreeze(struct luo_session *session)
 {
-	struct luo_file *file;
+	struct luo_file *file, *goes;
 
-	list_for_each_entry_reverse(file, &session->files, list)
-		luo_file_unfreeze(file);
+	list_for_each_entry_reverse(file, &session->files, list) {
+		goes = luo_file_goes(file);
+		if (goes)
+			luo_file_unfreeze(goes);
+	}
 	luo_records_thaw(&session->records);
 }
 
@@ -618,6 +659,40 @@ bool luo_error_is_final(int err)
 	return false;
 }
 
+/*
+ * Has the handler make a file of what came. What a failure has left goes with
+ * the next try, or into finish().
+ */
+int luo_file_make(struct luo_file *file)
+{
+	struct liveupdate_file_op_args args;
+	int err;
+
+	if (!luo_file_handler(file)) {
+		luo_error("session '%s': nobody here can restore file %#llx (%s)",
+			  file->key.session->name, file->key.token, file->compatible);
+		return -ENOENT;
+	}
+	/* From here on its frames may belong to somebody, and move. */
+	luo_file_stay(file);
+	args = luo_file_args(file);
+	err = file->handler->ops->retrieve(&args);
+	file->data = args.serialized_data;
+	file->private = args.private_data;
+	if (!err && WARN_ON_ONCE(!args.file))
+		err = -EIO;
+	if (err) {
+		/* Where the other way is open, somebody has to bring it. */
+		if (luo_error_is_final(err) &&
+		    !(err == -EOPNOTSUPP && file->handler->ops->retrieve_into))
+			file->status = err;
+		return err;
+	}
+	file->file = args.file;
+	file->status = 1;
+	return 0;
+}
+
 /**
  * luo_file_retrieve() - somebody wants a file of an incoming session
  * @session:  the session, locked
@@ -629,7 +704,6 @@ bool luo_error_is_final(int err)
 int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_file)
 {
 	struct luo_file *file = luo_file_find(session, token);
-	struct liveupdate_file_op_args args;
 	int err;
 
 	if (!file)
@@ -638,28 +712,9 @@ int luo_file_retrieve(struct luo_session *session, u64 token, struct file **ret_
 		return file->status;
 
 	if (!file->status) {
-		if (!luo_file_handler(file)) {
-			luo_error("session '%s': nobody here can restore file %#llx (%s)",
-				  session->name, token, file->compatible);
-			return -ENOENT;
-		}
-		args = luo_file_args(file);
-		err = file->handler->ops->retrieve(&args);
-		/* What a failure leaves there, the next try or finish() needs. */
-		file->data = args.serialized_data;
-		file->private = args.private_data;
-		if (!err && WARN_ON_ONCE(!args.file))
-			err = -EIO;
-		if (err) {
-			/* The other way is open: somebody has to bring it. */
-			if (err == -EOPNOTSUPP && file->handler->ops->retrieve_into)
-				return err;
-			if (luo_error_is_final(err))
-				file->status = err;
+		err = luo_file_make(file);
+		if (err)
 			return err;
-		}
-		file->file = args.file;
-		file->status = 1;
 	}
 
 	/* The file is there; without this only nobody may have it. */
@@ -755,6 +810,8 @@ int luo_file_retrieve_into(struct luo_session *session, u64 token, int fd)
 		goto err_put;
 	}
 
+	/* As in luo_file_make(). */
+	luo_file_stay(file);
 	args = luo_file_args(file);
 	err = file->handler->ops->retrieve_into(&args);
 	file->data = args.serialized_data;
@@ -820,6 +877,7 @@ static void luo_file_finish(struct luo_file *file)
 {
 	struct liveupdate_file_op_args args;
 
+	luo_file_stay(file);
 	if (file->damaged) {
 		pr_warn_ratelimited("session '%s': memory of damaged file %#llx stays reserved\n",
 				    file->key.session->name, file->key.token);
@@ -864,129 +922,59 @@ int luo_files_finish(struct luo_session *session)
 /* ------------------------------------------------- incoming turns outgoing */
 
 /**
- * struct luo_again - what a file that was retrieved needs to be preserved
- * @pages:   what its handler keeps in the image
- * @data:    serialized_data of the handler
- * @private: private_data of the handler
- * @flbs:    set of FLBs that count it as outgoing
- *
- * Made while the file is still an incoming one, with pages and data of its own,
- * so that either of the two can be taken back.
- */
-struct luo_again {
-	struct luo_pages pages;
-	u64 data;
-	void *private;
-	u64 flbs;
-};
-
-static int luo_file_preserve_again(struct luo_file *file, struct luo_again *again)
-{
-	struct liveupdate_file_op_args args = {
-		.handler = file->handler,
-		.file = file->file,
-		.pages = &again->pages,
-	};
-	int err;
-
-	err = luo_flbs_preserve(file->handler, &again->flbs);
-	if (err)
-		return err;
-	err = file->handler->ops->preserve(&args);
-	if (err) {
-		luo_pages_destroy(&again->pages);
-		luo_flbs_unpreserve(again->flbs);
-		return err;
-	}
-	again->data = args.serialized_data;
-	again->private = args.private_data;
-	return 0;
-}
-
-static void luo_file_unpreserve_again(struct luo_file *file, struct luo_again *again)
-{
-	struct liveupdate_file_op_args args = {
-		.handler = file->handler,
-		.file = file->file,
-		.serialized_data = again->data,
-		.private_data = again->private,
-		.pages = &again->pages,
-	};
-
-	file->handler->ops->unpreserve(&args);
-	luo_pages_destroy(&again->pages);
-	luo_flbs_unpreserve(again->flbs);
-}
-
-/**
  * luo_files_preserve_again() - preserve what an incoming session holds
  * @session: the session, locked; it has files
  *
- * Return: what luo_files_turn() or luo_files_unpreserve_again() wants; -EBUSY
- * when a file has not been retrieved, or is not ready; -ENOMEM; the error of a
- * handler. Then nothing has happened.
+ * For luo_files_turn(), which cannot fail. Undone by luo_files_stay().
+ *
+ * Return: 0; -EBUSY when a file has not been retrieved, or is not ready;
+ * -ENOMEM; the error of a handler. Then nothing has happened.
  */
-struct luo_again *luo_files_preserve_again(struct luo_session *session)
+int luo_files_preserve_again(struct luo_session *session)
 {
-	struct luo_again *again;
 	struct luo_file *file;
-	u64 i = 0;
 	int err;
 
 	list_for_each_entry(file, &session->files, list)
 		if (!file->has_id || !luo_file_can_finish(file))
-			return ERR_PTR(-EBUSY);
+			return -EBUSY;
 
-	again = kvcalloc(session->nr_files, sizeof(*again), GFP_KERNEL_ACCOUNT);
-	if (!again)
-		return ERR_PTR(-ENOMEM);
 	err = luo_records_resize(&session->records, session->nr_files);
 	if (err)
-		goto err_free;
+		return err;
 	list_for_each_entry(file, &session->files, list) {
-		err = luo_file_preserve_again(file, &again[i]);
-		if (err)
-			goto err_unpreserve;
-		i++;
+		err = luo_file_preserve_again(file);
+		if (err) {
+			luo_files_stay(session);
+			return err;
+		}
 		cond_resched();
 	}
-	return again;
-
-err_unpreserve:
-	list_for_each_entry_continue_reverse(file, &session->files, list)
-		luo_file_unpreserve_again(file, &again[--i]);
-	luo_records_resize(&session->records, 0);
-err_free:
-	kvfree(again);
-	return ERR_PTR(err);
+	return 0;
 }
 
-/* The session stays an incoming one: all of that is taken back. */
-void luo_files_unpreserve_again(struct luo_session *session, struct luo_again *again)
+/* The session stays an incoming one, and its files do not go anywhere yet. */
+void luo_files_stay(struct luo_session *session)
 {
-	u64 i = session->nr_files;
 	struct luo_file *file;
 
 	list_for_each_entry_reverse(file, &session->files, list)
-		luo_file_unpreserve_again(file, &again[--i]);
+		luo_file_stay(file);
 	luo_records_resize(&session->records, 0);
-	kvfree(again);
 }
 
 /*
  * The session has just become an outgoing one, and so do its files: what they
  * were is finished, as by luo_files_finish(). Cannot fail.
  */
-void luo_files_turn(struct luo_session *session, struct luo_again *again)
+void luo_files_turn(struct luo_session *session)
 {
-	u64 i = session->nr_files;
-	struct luo_file *file;
+	struct luo_file *file, *again;
 
 	list_for_each_entry_reverse(file, &session->files, list) {
 		struct liveupdate_file_op_args args = luo_file_args(file);
 		u64 flbs = file->flbs;
 
-		i--;
 		file->handler->ops->finish(&args);
 		luo_file_release_blocks(file);
 		atomic64_add(-file->counted, &luo_stats.pages[1]);
@@ -995,16 +983,20 @@ void luo_files_turn(struct luo_session *session, struct luo_again *again)
 		session->nr_pages -= file->counted;
 		file->counted = 0;
 
-		file->pages = again[i].pages;
-		file->data = again[i].data;
-		file->private = again[i].private;
-		file->flbs = again[i].flbs;
+		/* What has stood for it becomes part of it. */
+		again = file->again;
+		file->again = NULL;
+		swap(file->handler, again->handler);
+		file->pages = again->pages;
+		file->data = again->data;
+		file->private = again->private;
+		file->flbs = again->flbs;
 		file->status = 0;
+		luo_file_free(again);
 		luo_file_count_pages(file, file->pages.nr_pages);
 		luo_flbs_finish(flbs);
 		cond_resched();
 	}
-	kvfree(again);
 }
 
 /* ------------------------------------------------------------------ listing */
@@ -1067,6 +1059,7 @@ void luo_files_drop(struct luo_session *session)
 	struct luo_file *file, *tmp;
 
 	list_for_each_entry_safe(file, tmp, &session->files, list) {
+		luo_file_stay(file);
 		luo_file_withdraw(file);
 		luo_file_free(file);
 	}

@@ -20,7 +20,11 @@
  * do not travel: an FLB without files is not in the image.
  *
  * Life, incoming: counted while the image is read - retrieve() when somebody
- * first asks - finish() when the last file and the last reference are gone.
+ * first asks - finish() when the last file and the last reference are gone; or
+ * the machine jumps (luo_carry.c): one that nobody has asked for goes on as it
+ * came, with the files that wait. One that was retrieved is in use here, so
+ * what depends on it, retrieved or not, goes on with the outgoing one of its
+ * owner, which counts those files as well.
  * One that nobody has asked for is retrieved then, so that finish() can free
  * what belongs to it. The entry is found by name; nothing need be registered
  * when it arrives.
@@ -33,6 +37,10 @@
  *    missing ones might need it, so it is never finished.
  *  - the session of its last file is left behind by the freeze: it is in the
  *    image with no files, and ENODATA to whoever asks.
+ *  - somebody wants to ask for it while a live update is under way: -EAGAIN, as
+ *    the next kernel has been promised it as it came.
+ *  - it waits, and another of its name is preserved here: the image can hold one,
+ *    so files that wait for it cannot go on.
  *  - nobody knows it when its last file goes: a line in the log, and what its
  *    number stands for stays reserved.
  *
@@ -74,6 +82,9 @@ struct luo_flb_out {
  * @files:      as have been found, and are not finished
  * @refs:       from liveupdate_flb_get_incoming()
  * @status:     0: nobody has asked for it; 1: retrieved; else an errno that sticks
+ * @damaged:    its record is
+ * @carried:    while frozen: the next kernel gets it as it came
+ * @place:      while frozen: its place in the image, or an errno
  * @flb:        who has retrieved it; pinned
  * @obj:        of retrieve()
  *
@@ -87,6 +98,9 @@ struct luo_flb_in {
 	u64 files;
 	u64 refs;
 	int status;
+	bool damaged;
+	bool carried;
+	int place;
 	struct liveupdate_flb *flb;
 	void *obj;
 };
@@ -106,7 +120,8 @@ static struct luo_records luo_flb_records = {
 	.magic = LUO_MAGIC_FLBS,
 	.size = sizeof(struct luo_flb_ser),
 };
-static u64 luo_flbs_frozen;	/* those that are in the image */
+static u64 luo_flbs_frozen;	/* outgoing ones that are in the image */
+static unsigned int luo_nr_flbs_frozen;	/* all that are */
 
 static struct luo_flb_out *luo_flb_out(const struct liveupdate_flb *flb)
 {
@@ -451,6 +466,98 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_put_outgoing);
 
 /* ------------------------------------------------------------------ freeze */
 
+/* The owner has asked for @in: what depends on it needs his outgoing one. */
+static int luo_flb_carry(struct luo_flb_in *in, u64 *held)
+{
+	struct liveupdate_flb *flb;
+	struct luo_flb_out *out;
+	bool registered = false;
+	int err;
+
+	mutex_lock(&in->lock);
+	flb = in->status > 0 ? in->flb : NULL;
+	mutex_unlock(&in->lock);
+	if (!flb)
+		return 0;
+
+	out = luo_flb_out(flb);
+	if (out && *held & BIT_ULL(out - luo_flbs_out))
+		return 0;
+	if (out) {
+		mutex_lock(&out->lock);
+		registered = out->handlers;
+		mutex_unlock(&out->lock);
+	}
+	if (!registered) {
+		luo_error("global state '%s' is in use, but not registered: it cannot be preserved",
+			  in->compatible);
+		return -ENODEV;
+	}
+	err = luo_flb_preserve(out);
+	if (!err)
+		*held |= BIT_ULL(out - luo_flbs_out);
+	return err;
+}
+
+/**
+ * luo_flbs_carry() - a file that waits here goes on to the next kernel
+ * @in:  set of incoming FLBs that it depends on
+ * @out: set of outgoing ones that count it; grows
+ *
+ * Return: 0, or why not; @out is right in any case.
+ */
+int luo_flbs_carry(u64 in, u64 *out)
+{
+	unsigned int i;
+	int err;
+
+	if (!in)
+		return 0;
+	err = luo_flb_reserve_records();
+	down_read(&luo_handlers_sem);
+	for (i = 0; i < luo_nr_flbs_in && !err; i++)
+		if (in & BIT_ULL(i))
+			err = luo_flb_carry(&luo_flbs_in[i], out);
+	up_read(&luo_handlers_sem);
+	return err;
+}
+
+/* The list is one block. */
+static struct luo_flb_ser *luo_flbs_ser(void)
+{
+	return (struct luo_flb_ser *)((struct luo_block_ser *)luo_flb_records.head + 1);
+}
+
+/* One that waits goes to the next kernel as it came. */
+static void luo_flb_begin_in(struct luo_flb_in *in)
+{
+	struct luo_flb_ser *ser;
+	unsigned int i;
+
+	mutex_lock(&in->lock);
+	in->place = -ENODATA;
+	if (!in->files || in->status > 0 || in->damaged)
+		goto out_unlock;
+
+	for (i = 0; i < luo_nr_flbs_frozen; i++) {
+		if (!strcmp(luo_flbs_ser()[i].compatible, in->compatible)) {
+			in->place = -EBUSY;
+			goto out_unlock;
+		}
+	}
+	ser = luo_records_add(&luo_flb_records);
+	if (!ser) {
+		in->place = -ENOSPC;
+		goto out_unlock;
+	}
+	strscpy(ser->compatible, in->compatible, sizeof(ser->compatible));
+	ser->data = cpu_to_le64(in->data);
+	in->place = luo_nr_flbs_frozen++;
+	in->carried = true;
+out_unlock:
+	mutex_unlock(&in->lock);
+}
+
 /**
  * luo_flbs_begin() - find out which ones have files
  *
@@ -466,6 +573,7 @@ int luo_flbs_begin(void)
 	int err = 0;
 
 	luo_flbs_frozen = 0;
+	luo_nr_flbs_frozen = 0;
 	luo_records_begin(&luo_flb_records);
 	for (i = 0; i < LUO_FLBS_MAX && !err; i++) {
 		struct luo_flb_out *out = &luo_flbs_out[i];
@@ -480,12 +588,15 @@ int luo_flbs_begin(void)
 					sizeof(ser->compatible));
 				ser->data = cpu_to_le64(out->data);
 				luo_flbs_frozen |= BIT_ULL(i);
+				luo_nr_flbs_frozen++;
 			}
 		}
 		mutex_unlock(&out->lock);
 	}
 	if (err)
 		luo_records_thaw(&luo_flb_records);
+	for (i = 0; i < luo_nr_flbs_in && !err; i++)
+		luo_flb_begin_in(&luo_flbs_in[i]);
 	return err;
 }
 
@@ -503,10 +614,46 @@ u64 luo_flbs_pack(u64 flbs)
 	return set;
 }
 
-/* The list is one block. */
-static struct luo_flb_ser *luo_flbs_ser(void)
+/**
+ * luo_flbs_pack_carried() - the same for a file that waits
+ * @in:         set of incoming FLBs that it depends on
+ * @out:        as luo_flbs_carry() has left it
+ * @ret_packed: set of places in the image
+ *
+ * Return: 0; -EBUSY when one of its FLBs waits, too, and another of the same name
+ * is preserved here; -ENOSPC when there are too many; -EAGAIN when somebody has
+ * asked for one since luo_flbs_carry().
+ */
+int luo_flbs_pack_carried(u64 in, u64 out, u64 *ret_packed)
 {
-	return (struct luo_flb_ser *)((struct luo_block_ser *)luo_flb_records.head + 1);
+	u64 packed = luo_flbs_pack(out);
+	struct luo_flb_out *place;
+	unsigned int i;
+
+	for (i = 0; i < luo_nr_flbs_in; i++) {
+		struct luo_flb_in *flb = &luo_flbs_in[i];
+
+		/* Nobody could make anything of a damaged one here, either. */
+		if (!(in & BIT_ULL(i)) || flb->damaged)
+			continue;
+		if (flb->carried) {
+			packed |= BIT_ULL(flb->place);
+			continue;
+		}
+		if (flb->place == -EBUSY || flb->place == -ENOSPC) {
+			luo_error("global state '%s' cannot go to the next kernel: %s",
+				  flb->compatible, flb->place == -EBUSY ?
+				  "what came waits for somebody, and this kernel's own is preserved, too" :
+				  "there is too much of it");
+			return flb->place;
+		}
+		/* In use here: the file goes with the outgoing one. */
+		place = luo_flb_out(flb->flb);
+		if (!place || !(out & BIT_ULL(place - luo_flbs_out)))
+			return -EAGAIN;
+	}
+	*ret_packed = packed;
+	return 0;
 }
 
 /* @n files more in the image depend on these. */
@@ -522,16 +669,21 @@ void luo_flbs_count(u64 packed, int n)
 /* All files have been counted. */
 void luo_flbs_end(struct luo_root_ser *root)
 {
-	u64 flbs = luo_flbs_frozen, nr = 0;
-
-	for (; flbs; flbs &= flbs - 1)
-		nr++;
 	root->flbs = cpu_to_le64(luo_records_end(&luo_flb_records));
-	root->nr_flbs = cpu_to_le64(nr);
+	root->nr_flbs = cpu_to_le64(luo_nr_flbs_frozen);
 }
 
 void luo_flbs_thaw(void)
 {
+	unsigned int i;
+
+	for (i = 0; i < luo_nr_flbs_in; i++) {
+		struct luo_flb_in *in = &luo_flbs_in[i];
+
+		mutex_lock(&in->lock);
+		in->carried = false;
+		mutex_unlock(&in->lock);
+	}
 	luo_records_thaw(&luo_flb_records);
 }
 
@@ -567,6 +719,7 @@ bool luo_flb_receive(const struct luo_flb_ser *ser)
 			sound = false;
 		memcpy(in->compatible, ser->compatible, len);
 	}
+	in->damaged = !sound;
 	if (!sound) {
 		in->status = -EIO;
 		luo_error("incoming global state '%s' is damaged", in->compatible);
@@ -630,6 +783,8 @@ static int luo_flb_retrieve(struct luo_flb_in *in, struct liveupdate_flb *flb)
 
 	if (in->status)
 		return min(in->status, 0);
+	if (in->carried)
+		return -EAGAIN;
 
 	if (!try_module_get(flb->ops->owner))
 		return -ENODEV;
@@ -712,7 +867,8 @@ void luo_flbs_finish(u64 flbs)
  *
  * Return: 0; -ENODATA when this kernel was not reached by a live update, or the
  * last file is finished; -ENOENT when others came, but not this one; -EIO when
- * it is damaged; -ENODEV when the owner is going; the error of retrieve(),
+ * it is damaged; -ENODEV when the owner is going; -EAGAIN when nobody has asked
+ * before, and a live update is under way; the error of retrieve(),
  * which sticks if it speaks of the data (see &liveupdate_file_ops.retrieve).
  */
 int liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp)

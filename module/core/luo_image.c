@@ -483,7 +483,7 @@ static int luo_read_sessions(struct luo_reader *r, const struct luo_root_ser *ro
 		struct luo_session_ser *ser = (void *)(hdr + 1);
 
 		for (i = 0; i < nr; i++) {
-			session = luo_session_receive(&ser[i]);
+			session = luo_session_receive(&ser[i], le64_to_cpu(root->generation));
 			if (IS_ERR(session))
 				return PTR_ERR(session);
 			err = luo_read_files(r, session, &ser[i]);

@@ -86,12 +86,13 @@ void luo_image_thaw(void);
  * @sessions: in the image
  * @files:    of these
  * @pages:    of these
- * @dropped:  sessions that are not in it
+ * @dropped:  sessions that are not in it, damaged ones too
+ * @carried:  of @sessions, those that came from the previous kernel
  */
 struct luo_outcome {
 	char session[LIVEUPDATE_SESSION_NAME_LENGTH];
 	int err;
-	u64 sessions, files, pages, dropped;
+	u64 sessions, files, pages, dropped, carried;
 };
 
 /* Written and read with luo_freeze_sem held. */
@@ -114,13 +115,16 @@ struct luo_reader;
  *              when no struct file does
  * @err:        -EIO: its record or list of files is damaged
  * @generation: of the update that first carried it; outgoing: not yet known
+ * @carry_err:  why it cannot go on to the next kernel; written and read with
+ *              luo_freeze_sem held for writing
  * @lock:       protects all that follows, and @incoming together with
  *              luo_sessions_lock
  * @flags:      LIVEUPDATE_SESSION_*, as the user has set them
  * @files:      in order of preservation
  * @nr_files:   in @files
  * @nr_pages:   4 KiB pages in their extents
- * @frozen:     its files are
+ * @early:      LIVEUPDATE_SESSION_FREEZE: its files stay the same
+ * @frozen:     its files are, by an update
  * @records:    room for them in the image
  */
 struct luo_session {
@@ -133,12 +137,14 @@ struct luo_session {
 	bool pinned;
 	int err;
 	u64 generation;
+	int carry_err;
 
 	struct mutex lock;
 	u32 flags;
 	struct list_head files;
 	u64 nr_files;
 	u64 nr_pages;
+	bool early;
 	bool frozen;
 	struct luo_records records;
 };
@@ -157,12 +163,72 @@ void luo_session_abort(struct file *file);
 int luo_session_give_up(const u8 *name, u64 generation);
 int luo_session_recycle(struct luo_session *session, bool keep_files);
 
-struct luo_session *luo_session_receive(const struct luo_session_ser *ser);
+struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 newest);
+int luo_sessions_carry(void);
 int luo_sessions_freeze(struct luo_root_ser *root);
 void luo_sessions_unfreeze(void);
 void luo_sessions_drop_incoming(void);
 
 /* -------------------------------------------------------- files (luo_file.c) */
+
+struct luo_file_key {
+	struct luo_session *session;
+	u64 token;
+};
+
+/**
+ * struct luo_file - one file of a session
+ * @key:        what it is found by
+ * @token_node: in luo_tokens, if @has_token
+ * @id:         identity of the file
+ * @id_node:    in luo_ids, if @has_id
+ * @list:       in the session's list of files
+ * @handler:    pinned; NULL: not looked for yet
+ * @file:       the file itself; NULL: not retrieved
+ * @data:       serialized_data of the handler
+ * @private:    private_data of the handler
+ * @status:     0: nobody has asked for it; 1: retrieved; else an errno that sticks
+ * @has_token:  false for a damaged file whose token is another's
+ * @has_id:     see @id_node
+ * @damaged:    does not check out
+ * @carried:    waits, and is ready to go on to the next kernel as it came
+ * @again:      retrieved: the same file, preserved anew for the next kernel; in
+ *              no list and no table
+ * @shadow:     it is some other file's @again
+ * @flbs:       set of FLBs that count it: outgoing ones for what is preserved
+ *              here, incoming ones for what came
+ * @flbs_out:   set of outgoing FLBs that count it because it is carried
+ * @packed:     while frozen: set of FLBs that its record names
+ * @pages:      what the handler keeps in the image
+ * @counted:    pages of it that are in luo_stats
+ * @rcu:        to free it by
+ * @compatible: name of the handler
+ */
+struct luo_file {
+	struct luo_file_key key;
+	struct rhash_head token_node;
+	unsigned long id;
+	struct rhash_head id_node;
+	struct list_head list;
+	struct liveupdate_file_handler *handler;
+	struct file *file;
+	u64 data;
+	void *private;
+	int status;
+	bool has_token;
+	bool has_id;
+	bool damaged;
+	bool carried;
+	bool shadow;
+	struct luo_file *again;
+	u64 flbs;
+	u64 flbs_out;
+	u64 packed;
+	struct luo_pages pages;
+	u64 counted;
+	struct rcu_head rcu;
+	char compatible[LIVEUPDATE_HNDL_COMPAT_LENGTH];
+};
 
 int luo_files_init(void);
 void luo_files_exit(void);
@@ -178,13 +244,13 @@ u32 luo_files_list(struct luo_session *session, u64 first,
 		   struct liveupdate_file_info *info, u32 room);
 int luo_files_finish(struct luo_session *session);
 
-struct luo_again;
-struct luo_again *luo_files_preserve_again(struct luo_session *session);
-void luo_files_unpreserve_again(struct luo_session *session, struct luo_again *again);
-void luo_files_turn(struct luo_session *session, struct luo_again *again);
+int luo_files_preserve_again(struct luo_session *session);
+void luo_files_stay(struct luo_session *session);
+void luo_files_turn(struct luo_session *session);
 
-int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser);
+int luo_files_freeze(struct luo_session *session, struct luo_session_ser *ser, u64 *ret_pages);
 void luo_files_unfreeze(struct luo_session *session);
+int luo_files_prefreeze(struct luo_session *session);
 void luo_files_drop(struct luo_session *session);
 
 int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser,
@@ -192,9 +258,24 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 
 bool luo_error_is_final(int err);
 
+/* For luo_carry.c. */
+struct liveupdate_file_handler *luo_handler_for(struct file *file);
+struct luo_file *luo_file_alloc(struct luo_session *session, u64 token);
+void luo_file_free(struct luo_file *file);
+int luo_file_begin(struct luo_file *file);
+void luo_file_end(struct luo_file *file);
+int luo_file_make(struct luo_file *file);
+
 /* Under luo_handlers_sem. */
 extern struct rw_semaphore luo_handlers_sem;
 bool luo_handler_registered(const struct liveupdate_file_handler *fh);
+
+/* ------------------------------------------------ on to the next (luo_carry.c) */
+
+int luo_files_carry(struct luo_session *session);
+struct luo_file *luo_file_goes(struct luo_file *file);
+void luo_file_stay(struct luo_file *file);
+int luo_file_preserve_again(struct luo_file *file);
 
 /* ----------------------------------------- state that files share (luo_flb.c) */
 
@@ -208,6 +289,8 @@ int luo_flbs_preserve(struct liveupdate_file_handler *fh, u64 *ret_flbs);
 void luo_flbs_unpreserve(u64 flbs);
 int luo_flbs_begin(void);
 u64 luo_flbs_pack(u64 flbs);
+int luo_flbs_carry(u64 in, u64 *out);
+int luo_flbs_pack_carried(u64 in, u64 out, u64 *ret_packed);
 void luo_flbs_count(u64 packed, int n);
 void luo_flbs_end(struct luo_root_ser *root);
 void luo_flbs_thaw(void);
@@ -224,6 +307,7 @@ int luo_memory_init(void);
 void luo_memory_exit(void);
 void luo_memory_drop_incoming(void);
 
+int luo_memory_carry(void);
 int luo_memory_freeze(struct luo_root_ser *root);
 void luo_memory_thaw(void);
 

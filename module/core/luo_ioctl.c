@@ -39,6 +39,8 @@ union luo_arg {
 	struct liveupdate_session_list_files list_files;
 	struct liveupdate_session_recycle recycle;
 	struct liveupdate_session_retrieve_into retrieve_into;
+	struct liveupdate_session_freeze freeze;
+	struct liveupdate_session_thaw thaw;
 };
 
 enum luo_direction {
@@ -516,6 +518,44 @@ static int luo_call_retrieve_into(struct luo_call *call)
 	return err;
 }
 
+static int luo_call_freeze(struct luo_call *call)
+{
+	int err;
+
+	if (call->arg->freeze.reserved)
+		return -EINVAL;
+
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	err = luo_files_prefreeze(call->session);
+	if (!err)
+		call->session->early = true;
+	luo_leave_session(call);
+	return err;
+}
+
+static int luo_call_thaw(struct luo_call *call)
+{
+	int err;
+
+	if (call->arg->thaw.reserved)
+		return -EINVAL;
+
+	err = luo_respond(call);
+	if (err)
+		return err;
+	err = luo_enter_session(call);
+	if (err)
+		return err;
+	call->session->early = false;
+	luo_leave_session(call);
+	return 0;
+}
+
 /* ------------------------------------------------------------ the dispatcher */
 
 static const struct luo_command luo_device_commands[] = {
@@ -579,6 +619,12 @@ static const struct luo_command luo_session_ext_commands[] = {
 	LUO_COMMAND(LIVEUPDATE_SESSION_RETRIEVE_INTO, LIVEUPDATE_CMD_SESSION_EXT_BASE,
 		    struct liveupdate_session_retrieve_into, gid,
 		    LUO_INCOMING, luo_call_retrieve_into),
+	LUO_COMMAND(LIVEUPDATE_SESSION_FREEZE, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_freeze, reserved,
+		    LUO_OUTGOING, luo_call_freeze),
+	LUO_COMMAND(LIVEUPDATE_SESSION_THAW, LIVEUPDATE_CMD_SESSION_EXT_BASE,
+		    struct liveupdate_session_thaw, reserved,
+		    LUO_OUTGOING, luo_call_thaw),
 };
 
 /* What a kind of file descriptor knows: the commands of in-tree LUO, and ours. */
@@ -604,11 +650,16 @@ static const struct luo_table luo_session_tables[2] = {
 static const struct luo_command *luo_command_find(const struct luo_table tables[2],
 						  unsigned int nr)
 {
+	const struct luo_command *row;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++)
-		if (nr >= tables[i].base && nr - tables[i].base < tables[i].nr)
-			return &tables[i].rows[nr - tables[i].base];
+	for (i = 0; i < 2; i++) {
+		if (nr < tables[i].base || nr - tables[i].base >= tables[i].nr)
+			continue;
+		row = &tables[i].rows[nr - tables[i].base];
+		/* Numbers that nobody has are a gap in the table. */
+		return row->run ? row : NULL;
+	}
 	return NULL;
 }
 

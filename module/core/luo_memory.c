@@ -24,6 +24,8 @@
  *  - nobody takes it. It may be in use by a device, so it is never freed, also
  *    when all sessions are finished: it stays reserved, is counted, and the log
  *    says so when the last session goes. Its handler may still come for it.
+ *    Until then each update carries it over, as it does what refers to it
+ *    (luo_carry.c); while one is under way nobody can take it.
  *  - a record is damaged: nothing is freed in that kernel; other pieces can be
  *    had.
  *
@@ -40,6 +42,7 @@
  * @order: of each; pieces of more than one have order 0
  * @gone:  outgoing: given back while it is in the image
  * @taken: incoming: somebody is making something of it
+ * @carried: incoming: its frames are kept for the next kernel, too
  */
 struct luo_piece {
 	struct rhash_head node;
@@ -49,6 +52,7 @@ struct luo_piece {
 	u8 order;
 	bool gone;
 	bool taken;
+	bool carried;
 };
 
 static const struct rhashtable_params luo_pieces_params = {
@@ -72,10 +76,17 @@ static struct luo_records luo_memory_records = {
 	.size = sizeof(struct luo_extent_ser),
 };
 static u64 luo_nr_pieces;
-static bool luo_memory_frozen;
+static u64 luo_nr_pieces_in;	/* there is room for so many incoming ones */
+static bool luo_memory_frozen;	/* changed with both locks held */
 
 /* Incoming pieces. Nobody sleeps with it, as in-tree nobody does who restores. */
 static DEFINE_SPINLOCK(luo_memory_in_lock);
+
+/* Called with luo_memory_lock held; to shrink cannot fail. */
+static int luo_memory_make_room(void)
+{
+	return luo_records_resize(&luo_memory_records, luo_nr_pieces + luo_nr_pieces_in);
+}
 
 static struct luo_extent luo_piece_extent(const struct luo_piece *piece)
 {
@@ -129,12 +140,20 @@ int luo_memory_init(void)
 	return err;
 }
 
+static void luo_piece_stay(struct luo_piece *piece)
+{
+	if (piece->carried)
+		luo_mem->uncarry(piece->pfn, luo_piece_pages(piece));
+	piece->carried = false;
+}
+
 /* Called with luo_memory_lock held. */
 static void luo_memory_drop(struct luo_piece *piece)
 {
 	luo_mem->untrack(piece->pfn, luo_piece_pages(piece));
 	luo_piece_remove(false, piece);
-	luo_records_resize(&luo_memory_records, --luo_nr_pieces);
+	luo_nr_pieces--;
+	luo_memory_make_room();
 	kfree(piece);
 }
 
@@ -144,6 +163,7 @@ void luo_memory_drop_incoming(void)
 	struct luo_piece *piece, *tmp;
 
 	list_for_each_entry_safe(piece, tmp, &luo_piece_lists[1], list) {
+		luo_piece_stay(piece);
 		luo_piece_remove(true, piece);
 		kfree(piece);
 	}
@@ -159,6 +179,8 @@ void luo_memory_exit(void)
 	WARN_ON_ONCE(luo_nr_pieces);
 	list_for_each_entry_safe(piece, tmp, &luo_piece_lists[0], list)
 		luo_memory_drop(piece);
+	luo_nr_pieces_in = 0;
+	luo_memory_make_room();
 	mutex_unlock(&luo_memory_lock);
 	rhashtable_destroy(&luo_pieces[1]);
 	rhashtable_destroy(&luo_pieces[0]);
@@ -185,24 +207,27 @@ int luo_memory_preserve(u64 pfn, unsigned int order, u64 count)
 	piece->order = order;
 
 	mutex_lock(&luo_memory_lock);
-	err = luo_memory_frozen ? -EBUSY :
-	      luo_records_resize(&luo_memory_records, luo_nr_pieces + 1);
+	err = luo_memory_frozen ? -EBUSY : 0;
 	if (err)
 		goto err_unlock;
+	luo_nr_pieces++;
+	err = luo_memory_make_room();
+	if (err)
+		goto err_resize;
 	err = luo_mem->track(pfn, luo_piece_pages(piece));
 	if (err)
 		goto err_resize;
 	err = luo_piece_insert(false, piece);
 	if (err)
 		goto err_untrack;
-	luo_nr_pieces++;
 	mutex_unlock(&luo_memory_lock);
 	return 0;
 
 err_untrack:
 	luo_mem->untrack(pfn, luo_piece_pages(piece));
 err_resize:
-	luo_records_resize(&luo_memory_records, luo_nr_pieces);
+	luo_nr_pieces--;
+	luo_memory_make_room();
 err_unlock:
 	mutex_unlock(&luo_memory_lock);
 	kfree(piece);
@@ -226,36 +251,97 @@ bool luo_memory_unpreserve(u64 pfn, unsigned int order, u64 count)
 }
 
 /**
+ * luo_memory_carry() - what came and nobody has taken gets ready to go on
+ *
+ * Return: 0, -ENOMEM.
+ */
+int luo_memory_carry(void)
+{
+	struct luo_piece *piece;
+	u64 before, nr = 0;
+	int err;
+
+	mutex_lock(&luo_memory_lock);
+	before = luo_nr_pieces_in;
+	spin_lock(&luo_memory_in_lock);
+	list_for_each_entry(piece, &luo_piece_lists[1], list)
+		nr++;
+	spin_unlock(&luo_memory_in_lock);
+
+	/* They can only become fewer. */
+	luo_nr_pieces_in = nr;
+	err = luo_memory_make_room();
+	if (err) {
+		luo_nr_pieces_in = before;
+		goto out_unlock;
+	}
+	spin_lock(&luo_memory_in_lock);
+	list_for_each_entry(piece, &luo_piece_lists[1], list) {
+		if (piece->taken || piece->carried)
+			continue;
+		luo_mem->carry(piece->pfn, luo_piece_pages(piece));
+		piece->carried = true;
+	}
+	spin_unlock(&luo_memory_in_lock);
+out_unlock:
+	mutex_unlock(&luo_memory_lock);
+	return err;
+}
+
+static int luo_memory_write(const struct luo_piece *piece)
+{
+	struct luo_extent_ser *ser = luo_records_add(&luo_memory_records);
+	struct luo_extent ext = luo_piece_extent(piece);
+
+	if (WARN_ON_ONCE(!ser))
+		return -ENOSPC;
+	luo_extent_pack(&ext, ser);
+	return 0;
+}
+
+/**
  * luo_memory_freeze() - write all pieces down
  * @root: gets the list
  *
- * When all handlers have frozen. From now on nobody can preserve anything.
+ * After luo_memory_carry(), and when all handlers have frozen. From now on nobody
+ * can preserve anything, nor take what came.
  *
  * Return: 0; -ENOSPC can only be a bug, and then nothing has happened.
  */
 int luo_memory_freeze(struct luo_root_ser *root)
 {
-	struct luo_extent_ser *ser;
 	struct luo_piece *piece;
-	struct luo_extent ext;
-	int err = 0;
+	u64 nr;
+	int err;
 
 	mutex_lock(&luo_memory_lock);
+	spin_lock(&luo_memory_in_lock);
+	nr = luo_nr_pieces;
 	luo_records_begin(&luo_memory_records);
 	list_for_each_entry(piece, &luo_piece_lists[0], list) {
-		ser = luo_records_add(&luo_memory_records);
-		if (WARN_ON_ONCE(!ser)) {
-			luo_records_thaw(&luo_memory_records);
-			err = -ENOSPC;
-			goto out_unlock;
-		}
-		ext = luo_piece_extent(piece);
-		luo_extent_pack(&ext, ser);
+		err = luo_memory_write(piece);
+		if (err)
+			goto err_thaw;
 	}
-	root->memory = cpu_to_le64(luo_records_end(&luo_memory_records));
-	root->nr_memory = cpu_to_le64(luo_nr_pieces);
+	list_for_each_entry(piece, &luo_piece_lists[1], list) {
+		/* Taken since: it is in use here. */
+		if (!piece->carried)
+			continue;
+		err = luo_memory_write(piece);
+		if (err)
+			goto err_thaw;
+		nr++;
+	}
 	luo_memory_frozen = true;
-out_unlock:
+	spin_unlock(&luo_memory_in_lock);
+	root->memory = cpu_to_le64(luo_records_end(&luo_memory_records));
+	root->nr_memory = cpu_to_le64(nr);
+	mutex_unlock(&luo_memory_lock);
+	return 0;
+
+err_thaw:
+	luo_records_thaw(&luo_memory_records);
+	spin_unlock(&luo_memory_in_lock);
 	mutex_unlock(&luo_memory_lock);
 	return err;
 }
@@ -267,7 +353,9 @@ void luo_memory_thaw(void)
 
 	mutex_lock(&luo_memory_lock);
 	luo_records_thaw(&luo_memory_records);
+	spin_lock(&luo_memory_in_lock);
 	luo_memory_frozen = false;
+	spin_unlock(&luo_memory_in_lock);
 	list_for_each_entry_safe(piece, tmp, &luo_piece_lists[0], list)
 		if (piece->gone)
 			luo_memory_drop(piece);
@@ -315,10 +403,12 @@ int luo_memory_take(u64 pfn, u64 pages, struct luo_extent *ret)
 	spin_lock(&luo_memory_in_lock);
 	piece = luo_piece_find(true, pfn);
 	if (piece && !piece->taken &&
-	    (pages ? luo_piece_pages(piece) == pages : piece->count == 1)) {
+	    (pages ? luo_piece_pages(piece) == pages : piece->count == 1))
+		err = luo_memory_frozen ? -EAGAIN : 0;
+	if (!err) {
+		luo_piece_stay(piece);
 		piece->taken = true;
 		*ret = luo_piece_extent(piece);
-		err = 0;
 	}
 	spin_unlock(&luo_memory_in_lock);
 	return err;

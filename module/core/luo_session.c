@@ -14,7 +14,13 @@
  * it. Closing it unpreserves its files in reverse.
  *
  * Life, incoming: luo_session_receive() - luo_session_claim() by name, with
- * the same two steps - FINISH or close.
+ * the same two steps - FINISH or close. What is not finished when the machine
+ * jumps is incoming in the next kernel, too (luo_carry.c).
+ *
+ * With LIVEUPDATE_SESSION_FREEZE the files of an outgoing session stay the same
+ * until THAW, and its handlers do ahead of time what they can; the update itself
+ * freezes them like all others, so that nothing is missed that happens to them
+ * in between.
  *
  * With LIVEUPDATE_SESSION_KEEP_ON_CLOSE a closed session waits for the next who
  * asks: incoming ones for luo_session_claim(), outgoing ones, which take part in
@@ -57,6 +63,7 @@ static struct luo_records luo_session_records = {
 	.size = sizeof(struct luo_session_ser),
 };
 static u64 luo_nr_outgoing;
+static u64 luo_nr_carried;	/* incoming ones that have room, too: all or none */
 
 struct luo_outcome luo_outcome;
 
@@ -88,6 +95,7 @@ void luo_sessions_exit(void)
 	/* Outgoing ones have struct files, which pin the module. */
 	WARN_ON_ONCE(luo_nr_outgoing);
 	luo_sessions_drop_incoming();
+	luo_records_resize(&luo_session_records, 0);
 	rhashtable_destroy(&luo_names[0]);
 	rhashtable_destroy(&luo_names[1]);
 }
@@ -132,6 +140,21 @@ static void luo_session_free(struct luo_session *session)
 	if (session->pinned)
 		module_put(THIS_MODULE);
 	kfree(session);
+}
+
+/* Room for all that have it, and for so many more. Called with luo_sessions_lock held. */
+static int luo_sessions_make_room(unsigned int more)
+{
+	return luo_records_resize(&luo_session_records,
+				  luo_nr_outgoing + luo_nr_carried + more);
+}
+
+/* An incoming session goes. Called with luo_sessions_lock held. */
+static void luo_session_uncount_carried(void)
+{
+	if (luo_nr_carried)
+		luo_nr_carried--;
+	luo_sessions_make_room(0);
 }
 
 /* Called with luo_sessions_lock held. */
@@ -192,7 +215,7 @@ static void luo_session_destroy(struct luo_session *session)
 	list_del_init(&session->list);
 	luo_session_remove_name(session);
 	luo_nr_outgoing--;
-	luo_records_resize(&luo_session_records, luo_nr_outgoing);
+	luo_sessions_make_room(0);
 	mutex_unlock(&luo_sessions_lock);
 
 	luo_session_free(session);
@@ -222,7 +245,7 @@ int luo_session_create(const u8 *name, u64 generation, struct file **ret_file)
 	err = luo_session_insert_name(session);
 	if (err)
 		goto err_unlock;
-	err = luo_records_resize(&luo_session_records, luo_nr_outgoing + 1);
+	err = luo_sessions_make_room(1);
 	if (err)
 		goto err_remove_name;
 	luo_nr_outgoing++;
@@ -395,6 +418,7 @@ static void luo_session_drop(struct luo_session *session)
 	mutex_lock(&luo_sessions_lock);
 	list_del(&session->list);
 	luo_session_remove_name(session);
+	luo_session_uncount_carried();
 	mutex_unlock(&luo_sessions_lock);
 
 	luo_session_free(session);
@@ -499,7 +523,7 @@ static int luo_session_turn(struct luo_session *session)
 
 	mutex_lock(&luo_sessions_lock);
 	other = rhashtable_lookup_fast(&luo_names[0], session->name, luo_names_params);
-	err = other ? -EEXIST : luo_records_resize(&luo_session_records, luo_nr_outgoing + 1);
+	err = other ? -EEXIST : luo_sessions_make_room(1);
 	if (err)
 		goto out_unlock;
 
@@ -512,10 +536,11 @@ static int luo_session_turn(struct luo_session *session)
 		/* Not to be found by name, but it is finished anyhow. */
 		if (named)
 			luo_session_insert_name(session);
-		luo_records_resize(&luo_session_records, luo_nr_outgoing);
+		luo_sessions_make_room(0);
 		goto out_unlock;
 	}
 	luo_nr_outgoing++;
+	luo_session_uncount_carried();
 	session->generation = 0;
 	list_del(&session->list);
 	list_add_tail(&session->list, &luo_sessions[0]);
@@ -540,25 +565,24 @@ out_unlock:
  */
 int luo_session_recycle(struct luo_session *session, bool keep_files)
 {
-	struct luo_again *again = NULL;
 	int err;
 
 	if (session->nr_files && !keep_files)
 		return -EBUSY;
 	if (session->nr_files) {
-		again = luo_files_preserve_again(session);
-		if (IS_ERR(again))
-			return PTR_ERR(again);
+		err = luo_files_preserve_again(session);
+		if (err)
+			return err;
 	}
 
 	err = luo_session_turn(session);
 	if (err) {
-		if (again)
-			luo_files_unpreserve_again(session, again);
+		if (session->nr_files)
+			luo_files_stay(session);
 		return err;
 	}
-	if (again)
-		luo_files_turn(session, again);
+	if (session->nr_files)
+		luo_files_turn(session);
 	if (!keep_files)
 		session->flags = 0;
 	return 0;
@@ -572,12 +596,57 @@ static bool luo_session_may_stay(const struct luo_session *session)
 	return session->flags & LIVEUPDATE_SESSION_DROP_ON_FAILURE;
 }
 
-static int luo_session_freeze(struct luo_session *session, struct luo_session_ser *ser)
+/* Takes part in an update: all that is outgoing, and what came and is of use. */
+static bool luo_session_goes(const struct luo_session *session)
+{
+	if (!session->incoming)
+		return true;
+	/* Finished ones are empty, and held by who has finished them. */
+	return !session->err && (session->nr_files || !READ_ONCE(session->claimed));
+}
+
+/**
+ * luo_sessions_carry() - incoming sessions get ready for the next kernel
+ *
+ * Called with luo_freeze_sem held for writing. What concerns one session only is
+ * kept in its @carry_err.
+ *
+ * Return: 0, -ENOMEM.
+ */
+int luo_sessions_carry(void)
+{
+	struct luo_session *session;
+	u64 before = luo_nr_carried, nr = 0;
+	int err;
+
+	list_for_each_entry(session, &luo_sessions[1], list)
+		nr++;
+	mutex_lock(&luo_sessions_lock);
+	luo_nr_carried = nr;
+	err = luo_sessions_make_room(0);
+	if (err)
+		luo_nr_carried = before;
+	mutex_unlock(&luo_sessions_lock);
+	if (err)
+		return err;
+
+	list_for_each_entry(session, &luo_sessions[1], list) {
+		if (!luo_session_goes(session))
+			continue;
+		mutex_lock(&session->lock);
+		session->carry_err = luo_files_carry(session);
+		mutex_unlock(&session->lock);
+	}
+	return 0;
+}
+
+static int luo_session_freeze(struct luo_session *session, struct luo_session_ser *ser,
+			      u64 *ret_pages)
 {
 	int err;
 
 	mutex_lock(&session->lock);
-	err = luo_files_freeze(session, ser);
+	err = luo_files_freeze(session, ser, ret_pages);
 	session->frozen = !err;
 	mutex_unlock(&session->lock);
 	return err;
@@ -592,53 +661,77 @@ static void luo_session_unfreeze(struct luo_session *session)
 	mutex_unlock(&session->lock);
 }
 
+/* Freezes a session and writes it down; 0 also when it stays behind. */
+static int luo_session_write(struct luo_session *session, u64 newest)
+{
+	struct luo_session_ser ser = { }, *room;
+	u64 pages = 0;
+	int err;
+
+	if (session->err) {
+		pr_warn("damaged session '%s' does not go to the next kernel\n", session->name);
+		luo_outcome.dropped++;
+		return 0;
+	}
+	if (!luo_session_goes(session))
+		return 0;
+
+	memcpy(ser.name, session->name, sizeof(ser.name));
+	ser.generation = cpu_to_le64(session->incoming ? session->generation : newest);
+	/* What is outgoing now may have been incoming when that was noted. */
+	err = session->incoming ? session->carry_err : 0;
+	if (!err)
+		err = luo_session_freeze(session, &ser, &pages);
+	if (err && !luo_outcome.err) {
+		memcpy(luo_outcome.session, session->name, sizeof(luo_outcome.session));
+		luo_outcome.err = err;
+	}
+	if (err && luo_session_may_stay(session)) {
+		pr_warn("session '%s' cannot be frozen (error %d) and stays behind\n",
+			session->name, err);
+		luo_outcome.dropped++;
+		return 0;
+	}
+	if (err)
+		return err;
+
+	/* Room was made when the session was created, or by luo_sessions_carry(). */
+	room = luo_records_add(&luo_session_records);
+	if (WARN_ON_ONCE(!room))
+		return -ENOSPC;
+	*room = ser;
+	luo_outcome.sessions++;
+	luo_outcome.carried += session->incoming;
+	luo_outcome.files += le64_to_cpu(ser.nr_files);
+	luo_outcome.pages += pages;
+	return 0;
+}
+
 /**
- * luo_sessions_freeze() - freeze all outgoing sessions, and write them down
+ * luo_sessions_freeze() - freeze all sessions, and write them down
  * @root: gets the list of sessions, and how much is in it
  *
- * Called with luo_freeze_sem held for writing, which keeps the list as it is.
- * A session that cannot be frozen is left out if its user wants it so.
+ * Called with luo_freeze_sem held for writing, which keeps the lists as they are,
+ * and after luo_sessions_carry(). A session that cannot be frozen is left out if
+ * its user wants it so.
  *
  * Return: 0, or the error of the first handler that said no; then nothing is
  * frozen.
  */
 int luo_sessions_freeze(struct luo_root_ser *root)
 {
-	struct luo_session_ser ser, *room;
 	struct luo_session *session;
+	unsigned int i;
 	int err;
 
 	luo_outcome = (struct luo_outcome){};
 	luo_records_begin(&luo_session_records);
-	list_for_each_entry(session, &luo_sessions[0], list) {
-		ser = (struct luo_session_ser){ .generation = root->generation };
-		memcpy(ser.name, session->name, sizeof(ser.name));
-		err = luo_session_freeze(session, &ser);
-		if (err && !luo_outcome.err) {
-			memcpy(luo_outcome.session, session->name,
-			       sizeof(luo_outcome.session));
-			luo_outcome.err = err;
+	for (i = 0; i < 2; i++) {
+		list_for_each_entry(session, &luo_sessions[i], list) {
+			err = luo_session_write(session, le64_to_cpu(root->generation));
+			if (err)
+				goto err_unfreeze;
 		}
-		if (err && luo_session_may_stay(session)) {
-			pr_warn("session '%s' cannot be frozen (error %d) and stays behind\n",
-				session->name, err);
-			luo_outcome.dropped++;
-			continue;
-		}
-		if (err)
-			goto err_unfreeze;
-
-		/* Room was made when the session was created. */
-		room = luo_records_add(&luo_session_records);
-		if (WARN_ON_ONCE(!room)) {
-			luo_session_unfreeze(session);
-			err = -ENOSPC;
-			goto err_unfreeze;
-		}
-		*room = ser;
-		luo_outcome.sessions++;
-		luo_outcome.files += session->nr_files;
-		luo_outcome.pages += session->nr_pages;
 	}
 	root->sessions = cpu_to_le64(luo_records_end(&luo_session_records));
 	root->nr_sessions = cpu_to_le64(luo_outcome.sessions);
@@ -647,18 +740,18 @@ int luo_sessions_freeze(struct luo_root_ser *root)
 	return 0;
 
 err_unfreeze:
-	list_for_each_entry_continue_reverse(session, &luo_sessions[0], list)
-		luo_session_unfreeze(session);
-	luo_records_thaw(&luo_session_records);
+	luo_sessions_unfreeze();
 	return err;
 }
 
 void luo_sessions_unfreeze(void)
 {
 	struct luo_session *session;
+	unsigned int i;
 
-	list_for_each_entry_reverse(session, &luo_sessions[0], list)
-		luo_session_unfreeze(session);
+	for (i = 2; i--; )
+		list_for_each_entry_reverse(session, &luo_sessions[i], list)
+			luo_session_unfreeze(session);
 	luo_records_thaw(&luo_session_records);
 }
 
@@ -689,11 +782,12 @@ static int luo_session_insert_newest(struct luo_session *session)
 
 /**
  * luo_session_receive() - an incoming session without its files
- * @ser: its record
+ * @ser:    its record
+ * @newest: generation of the update that has brought it here
  *
  * Return: the session, whose @err may say that it is damaged; ERR_PTR(-ENOMEM).
  */
-struct luo_session *luo_session_receive(const struct luo_session_ser *ser)
+struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 newest)
 {
 	struct luo_session *session = luo_session_alloc(true);
 	int err = 0;
@@ -708,7 +802,7 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser)
 	else
 		session->err = -EIO;
 	/* What we do not know the meaning of, we had better not ignore. */
-	if (ser->flags)
+	if (ser->flags || !session->generation || session->generation > newest)
 		session->err = -EIO;
 	if (!err)
 		list_add_tail(&session->list, &luo_sessions[1]);

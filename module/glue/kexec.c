@@ -45,7 +45,7 @@
  * the module.
  *
  * Locks: images_lock protects the list and the state; inside of it a rehearsal
- * freezes, and nobody takes it who holds a lock of the core.
+ * freezes, a load stops the sessions for a moment (luo_core_carry()), and nobody takes it who holds a lock of the core.
  * The kernel's own kexec lock serialises loading.
  */
 struct image {
@@ -354,6 +354,10 @@ static int prepare_file(struct kimage *kimage, struct image *img)
 		return err;
 	}
 	estimate(img, kimage, bp, seg->bufsz);
+	/* What came and is not finished goes on, so it counts for what follows. */
+	err = luo_core_carry();
+	if (err)
+		return err;
 	err = luo_chain_find_holes();
 	if (err)
 		return err;
@@ -575,11 +579,10 @@ static int live_update(void)
 
 	err = freeze(need, need_low);
 	if (!err) {
-		struct luo_counts counts;
-
-		luo_core_counts(&counts);
-		pr_notice("frozen: %llu sessions, %llu files, %llu MiB\n", counts.sessions_out,
-			  counts.files_out, counts.pages_out >> (20 - PAGE_SHIFT));
+		pr_notice("frozen: %llu sessions, %llu files, %llu MiB\n",
+			  le64_to_cpu(frozen_root->nr_sessions),
+			  le64_to_cpu(frozen_root->nr_files),
+			  le64_to_cpu(frozen_root->nr_pages) >> (20 - PAGE_SHIFT));
 		err = orig_kernel_kexec();
 		/* Still here: no image after all, or its lock was taken. */
 		thaw();

@@ -35,7 +35,8 @@
  * pages come and go. At the freeze the file is locked (inode lock, as write(2)
  * and truncation take) and its page cache is compared with the blocks, without
  * any lock or atomic operation on a page that is where it was; only blocks
- * that differ are written again.
+ * that differ are written again. LIVEUPDATE_SESSION_FREEZE does the same ahead of
+ * time, and unlocked, so that it finds few.
  *
  * Contents are what is in the pages when the CPUs stop: a mapping that is
  * written to after the freeze still changes them, but a page that is first
@@ -553,37 +554,54 @@ out:
 	return err;
 }
 
-int luo_memfd_freeze(struct liveupdate_file_op_args *args)
+/* Has the blocks say what is in the page cache. */
+static int update_blocks(struct address_space *mapping, struct luo_pages *pages)
 {
-	struct inode *inode = file_inode(args->file);
-	struct address_space *mapping = inode->i_mapping;
-	struct luo_pages *pages = args->pages;
 	pgoff_t first = 0, last;
 	void *block;
 	int err;
-
-	err = lock_file(inode);
-	if (err)
-		return err;
 
 	for (block = luo_pages_first(pages); block; block = luo_pages_next(block)) {
 		last = block_end(block);
 		if (!block_is_current(mapping, block, first, last)) {
 			err = rewrite_block(mapping, pages, block, first, last, &block);
 			if (err)
-				goto err_unlock;
+				return err;
 		}
 		if (last == ULONG_MAX)
 			break;
 		first = last + 1;
 	}
+	return 0;
+}
+
+/*
+ * As preserve(), without a lock: the inode's could not be kept for longer than
+ * this call, since whoever writes to the file would wait for it, and not to be
+ * killed. So the freeze compares again, and finds little to do.
+ */
+int luo_memfd_prefreeze(struct liveupdate_file_op_args *args)
+{
+	return update_blocks(args->file->f_mapping, args->pages);
+}
+
+int luo_memfd_freeze(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+	struct luo_pages *pages = args->pages;
+	int err;
+
+	err = lock_file(inode);
+	if (err)
+		return err;
+	err = update_blocks(inode->i_mapping, pages);
+	if (err) {
+		unlock_file(inode);
+		return err;
+	}
 	save_state(args->file, luo_pages_blob(pages));
 	luo_pages_seal_blob(pages);
 	return 0;
-
-err_unlock:
-	unlock_file(inode);
-	return err;
 }
 
 void luo_memfd_unfreeze(struct liveupdate_file_op_args *args)
@@ -921,6 +939,7 @@ static const struct liveupdate_file_ops memfd_ops = {
 	.retrieve	= luo_memfd_retrieve,
 	.finish		= luo_memfd_finish,
 	.get_id		= luo_memfd_get_id,
+	.prefreeze	= luo_memfd_prefreeze,
 	.owner		= THIS_MODULE,
 };
 

@@ -65,6 +65,7 @@ struct memfd_incoming {
 /* memfd.c */
 int luo_memfd_preserve(struct liveupdate_file_op_args *args);
 void luo_memfd_unpreserve(struct liveupdate_file_op_args *args);
+int luo_memfd_prefreeze(struct liveupdate_file_op_args *args);
 int luo_memfd_freeze(struct liveupdate_file_op_args *args);
 void luo_memfd_unfreeze(struct liveupdate_file_op_args *args);
 int luo_memfd_retrieve(struct liveupdate_file_op_args *args);

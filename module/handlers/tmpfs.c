@@ -241,6 +241,7 @@ static const struct liveupdate_file_ops tmpfs_ops = {
 	.can_preserve	= tmpfs_can_preserve,
 	.preserve	= luo_memfd_preserve,
 	.unpreserve	= luo_memfd_unpreserve,
+	.prefreeze	= luo_memfd_prefreeze,
 	.freeze		= luo_memfd_freeze,
 	.unfreeze	= luo_memfd_unfreeze,
 	.retrieve	= luo_memfd_retrieve,

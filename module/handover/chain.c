@@ -133,12 +133,16 @@ static int hole_add(struct hole_list *l, u64 start, u64 end)
 	return 0;
 }
 
-/* Neither ours to give back, nor fit for anybody. */
+/*
+ * Neither ours to give back, nor fit for anybody. What waits here from the previous
+ * kernel is reserved, but was memory there.
+ */
 static bool is_hole(u64 pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return !page || PageReserved(page) || PageHWPoison(page);
+	return !page || PageHWPoison(page) ||
+	       (PageReserved(page) && !luo_frame_is_kept(pfn));
 }
 
 static int scan_holes(struct hole_list *l)
@@ -187,6 +191,8 @@ int luo_chain_find_holes(void)
 	struct luo_range *live;
 	int err;
 
+	/* Gaps that are still to be released would look like holes. */
+	luo_incoming_settle();
 	err = scan_holes(&l);
 	if (err)
 		goto err_free;

@@ -28,6 +28,9 @@
  * measures requests for memory by it, such as that of a file which is larger
  * than all else.
  *
+ * Both: frames that came, have left that state not yet, and are to go on to the
+ * next kernel (luo_carry.c) have their bits in the bitmap, too.
+ *
  * Locks: kept_lock protects the bitmap and its counter; innermost.
  */
 static unsigned long *kept;
@@ -94,6 +97,21 @@ void luo_frames_untrack(u64 pfn, u64 nr)
 	bitmap_clear(kept, pfn, nr);
 	kept_pages -= nr;
 	spin_unlock(&kept_lock);
+}
+
+/* They came, so there is no saying no. */
+static void frames_carry(u64 pfn, u64 nr)
+{
+	spin_lock(&kept_lock);
+	WARN_ON_ONCE(find_next_bit(kept, pfn + nr, pfn) < pfn + nr);
+	bitmap_set(kept, pfn, nr);
+	kept_pages += nr;
+	spin_unlock(&kept_lock);
+}
+
+bool luo_frame_is_kept(u64 pfn)
+{
+	return test_bit(pfn, kept);
 }
 
 u64 luo_frames_kept(void)
@@ -178,6 +196,8 @@ const struct luo_mem_ops luo_frames_ops = {
 	.claim		= luo_incoming_claim,
 	.withhold	= luo_incoming_withhold,
 	.release	= luo_incoming_release,
+	.carry		= frames_carry,
+	.uncarry	= luo_frames_untrack,
 };
 
 void luo_managed_flush(struct luo_managed *m)

@@ -34,6 +34,10 @@
  *     the rest from a worker. If parts of the image are damaged, nobody knows
  *     what they claimed: then nothing is freed, and everything unclaimed stays
  *     reserved until the machine is restarted.
+ *
+ * What nobody has finished goes on to the next kernel (core/luo_carry.c): its
+ * frames lie in ranges of this boot, so neither scratch nor the last page of RAM
+ * is among them.
  */
 static struct luo_claims claims;
 static u64 covered_pages;
@@ -129,7 +133,8 @@ int luo_incoming_claim(u64 pfn, u64 nr)
 {
 	int err;
 
-	if (!have_claims || !luo_is_online_ram(pfn, nr))
+	/* No range has the last page (scratch.c), nor could it go on from here. */
+	if (!have_claims || !luo_is_online_ram(pfn, nr) || luo_last_frame() - pfn < nr)
 		return -ERANGE;
 	err = luo_claim(&claims, pfn, nr);
 	if (!err)
@@ -194,6 +199,11 @@ static void release_worker(struct work_struct *work)
 	release_gaps(U64_MAX, &release_from);
 }
 static DECLARE_WORK(release_work, release_worker);
+
+void luo_incoming_settle(void)
+{
+	flush_work(&release_work);
+}
 
 /* ---------------------------------------------------------------- chain */
 

@@ -65,6 +65,7 @@ void luo_frames_exit(void);
 
 int luo_frames_track(u64 pfn, u64 nr);
 void luo_frames_untrack(u64 pfn, u64 nr);
+bool luo_frame_is_kept(u64 pfn);
 u64 luo_frames_kept(void);		/* pages */
 u64 luo_frames_limit(void);		/* pages */
 
@@ -208,6 +209,7 @@ void luo_incoming_exit(void);
 int luo_incoming_claim(u64 pfn, u64 nr);
 int luo_incoming_withhold(u64 pfn, u64 nr);
 void luo_incoming_release(u64 pfn, u64 nr);
+void luo_incoming_settle(void);		/* until all gaps are released */
 void luo_incoming_returned(u64 nr);	/* pages that the kernel has back */
 u64 luo_incoming_reserved(void);	/* bytes kept out of use */
 bool luo_incoming_any(void);		/* did anything arrive? */

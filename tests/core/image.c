@@ -56,6 +56,7 @@ int image_receive(const struct image *image)
 	for (i = 0; i < image->nr; i++)
 		memcpy(arena_virt(image->pfn[i]), image->block[i], LUO_BLOCK_SIZE);
 	events[0] = '\0';
+	arena_trust();
 	return kexec_arrive(image->root);
 }
 

@@ -12,6 +12,9 @@ static u8 *arena;
 static u8 state[ARENA_FRAMES];
 static unsigned long arena_hint;
 static u64 data_next;
+/* What the kernel before has kept for this one; all else may be anybody's. */
+static bool kept[ARENA_FRAMES], kept_known;
+static u64 boot_nonce, image_nonce;
 
 void *arena_virt(u64 pfn)
 {
@@ -43,6 +46,14 @@ void arena_reset(void)
 	arena_blocks = 0;
 	arena_hint = 0;
 	data_next = ARENA_DATA;
+	boot_nonce = TEST_NONCE;
+	arena_trust();
+}
+
+void arena_trust(void)
+{
+	kept_known = false;
+	image_nonce = TEST_NONCE;
 }
 
 void arena_next_kernel(void)
@@ -111,7 +122,9 @@ static int track(u64 pfn, u64 nr)
 	u64 i;
 
 	for (i = 0; i < nr; i++)
-		if (arena_state(pfn + i) != FRAME_FREE)
+		if (arena_state(pfn + i) != FRAME_FREE &&
+		    (arena_state(pfn + i) != FRAME_RESERVED ||
+		     luo_claimed(&arena_claims, pfn + i)))
 			return -EBUSY;
 	for (i = 0; i < nr; i++)
 		state[pfn + i - ARENA_PFN] = FRAME_TRACKED;
@@ -131,18 +144,44 @@ static void untrack(u64 pfn, u64 nr)
 
 static int claim(u64 pfn, u64 nr)
 {
+	u64 i;
+
+	for (i = 0; kept_known && i < nr; i++)
+		if (pfn + i < ARENA_PFN || pfn + i >= ARENA_PFN + ARENA_FRAMES ||
+		    !kept[pfn + i - ARENA_PFN])
+			return -ERANGE;
 	return luo_claim(&arena_claims, pfn, nr);
 }
 
-static void release(u64 pfn, u64 nr)
+static int withhold(u64 pfn, u64 nr)
+{
+	return luo_claim(&arena_claims, pfn, nr);
+}
+
+static void move_frames(u64 pfn, u64 nr, enum frame_state from, enum frame_state to)
 {
 	u64 i;
 
 	for (i = 0; i < nr; i++) {
 		assert(luo_claimed(&arena_claims, pfn + i));
-		assert(arena_state(pfn + i) == FRAME_RESERVED);
-		state[pfn + i - ARENA_PFN] = FRAME_RELEASED;
+		assert(arena_state(pfn + i) == from);
+		state[pfn + i - ARENA_PFN] = to;
 	}
+}
+
+static void carry(u64 pfn, u64 nr)
+{
+	move_frames(pfn, nr, FRAME_RESERVED, FRAME_CARRIED);
+}
+
+static void uncarry(u64 pfn, u64 nr)
+{
+	move_frames(pfn, nr, FRAME_CARRIED, FRAME_RESERVED);
+}
+
+static void release(u64 pfn, u64 nr)
+{
+	move_frames(pfn, nr, FRAME_RESERVED, FRAME_RELEASED);
 }
 
 const struct luo_mem_ops arena_ops = {
@@ -153,8 +192,10 @@ const struct luo_mem_ops arena_ops = {
 	.track = track,
 	.untrack = untrack,
 	.claim = claim,
-	.withhold = claim,
+	.withhold = withhold,
 	.release = release,
+	.carry = carry,
+	.uncarry = uncarry,
 };
 
 /* ------------------------------------------------------- a kind of file */
@@ -200,7 +241,7 @@ static int model_of(const struct file *file)
 static bool model_can_preserve(struct liveupdate_file_handler *fh, struct file *file)
 {
 	(void)fh;
-	return file->f_op == &model_fops;
+	return file->f_op == &model_fops && !models[model_of(file)].foreign;
 }
 
 static void model_untrack(struct luo_pages *pages)
@@ -303,6 +344,14 @@ static int model_freeze(struct liveupdate_file_op_args *args)
 	return 0;
 }
 
+static int model_prefreeze(struct liveupdate_file_op_args *args)
+{
+	int m = model_of(args->file);
+
+	event('E', m);
+	return models[m].prefreeze_err;
+}
+
 static void model_unfreeze(struct liveupdate_file_op_args *args)
 {
 	event('u', model_of(args->file));
@@ -334,8 +383,8 @@ static int model_retrieve(struct liveupdate_file_op_args *args)
 	/* A failure leaves something behind, as a handler with half a file does. */
 	assert(args->private_data == (models[m].begun ? &models[m] : NULL));
 	if (models[m].retrieve_err) {
-		models[m].begun = true;
-		args->private_data = &models[m];
+		models[m].begun = !models[m].clean;
+		args->private_data = models[m].begun ? &models[m] : NULL;
 		return models[m].retrieve_err;
 	}
 	models[m].begun = false;
@@ -424,6 +473,7 @@ static const struct liveupdate_file_ops model_ops = {
 	.can_finish = model_can_finish,
 	.finish = model_finish,
 	.get_id = model_id,
+	.prefreeze = model_prefreeze,
 	.owner = &model_module,
 };
 
@@ -541,7 +591,7 @@ int flb_get_outgoing(int n)
 
 int start(void)
 {
-	int err = luo_core_init(&arena_ops, TEST_NONCE);
+	int err = luo_core_init(&arena_ops, boot_nonce);
 
 	if (!err)
 		assert(!liveupdate_register_file_handler(&model_handler));
@@ -567,6 +617,7 @@ void stop(void)
 	assert_int_equal(shim_module.refs, 0);
 	assert_int_equal(arena_blocks, 0);
 	assert_int_equal(arena_count(FRAME_TRACKED), 0);
+	assert_int_equal(arena_count(FRAME_CARRIED), 0);
 }
 
 int setup(void **state_)
@@ -719,6 +770,42 @@ int session_reopen(const char *name)
 	return session_open(LIVEUPDATE_IOCTL_REOPEN_SESSION, name);
 }
 
+int session_freeze(int fd)
+{
+	struct liveupdate_session_freeze arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_FREEZE, &arg);
+}
+
+int session_thaw(int fd)
+{
+	struct liveupdate_session_thaw arg = { .size = sizeof(arg) };
+
+	return fd_ioctl(fd, LIVEUPDATE_SESSION_THAW, &arg);
+}
+
+int session_drop(const char *name, u64 generation)
+{
+	struct liveupdate_ioctl_drop_session arg = {
+		.size = sizeof(arg), .generation = generation,
+	};
+
+	strcpy((char *)arg.name, name);
+	return dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg);
+}
+
+int session_retrieve_generation(const char *name, u64 generation)
+{
+	struct liveupdate_ioctl_retrieve_generation arg = {
+		.size = sizeof(arg), .fd = -1, .generation = generation,
+	};
+	long ret;
+
+	strcpy((char *)arg.name, name);
+	ret = dev_ioctl(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg);
+	return ret ? ret : arg.fd;
+}
+
 /* --------------------------------------------------------------- a reboot */
 
 u64 kexec_away(void)
@@ -736,10 +823,15 @@ u64 kexec_away(void)
 	image = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(image != MAP_FAILED);
-	for (unsigned long i = 0; i < ARENA_FRAMES; i++)
-		if (state[i] == FRAME_BLOCK)
+	for (unsigned long i = 0; i < ARENA_FRAMES; i++) {
+		kept[i] = state[i] == FRAME_BLOCK || state[i] == FRAME_TRACKED ||
+			  state[i] == FRAME_CARRIED;
+		if (kept[i] && state[i] != FRAME_TRACKED)
 			memcpy(image + i * LUO_BLOCK_SIZE, arena + i * LUO_BLOCK_SIZE,
 			       LUO_BLOCK_SIZE);
+	}
+	kept_known = true;
+	image_nonce = boot_nonce++;
 	luo_core_thaw();
 	stop();
 	munmap(arena, size);
@@ -759,13 +851,14 @@ int kexec_arrive(u64 root)
 	arena_next_kernel();
 	parity = !parity;
 	for (i = ARENA_FRAMES - 512 * (1 + parity); i < ARENA_FRAMES - 512 * parity; i++)
-		state[i] = FRAME_FREE;
+		if (!kept_known || !kept[i])
+			state[i] = FRAME_FREE;
 	arena_hint = 0;
 	err = start();
 	shim_fail_at = fail_at;
 	shim_chances = chances;
 	if (!err)
-		err = luo_core_receive(root, TEST_NONCE);
+		err = luo_core_receive(root, image_nonce);
 	/* The gaps go to the allocator. */
 	for (i = 0; !err && i < ARENA_FRAMES; i++)
 		if (state[i] == FRAME_RESERVED && !luo_claimed(&arena_claims, ARENA_PFN + i))

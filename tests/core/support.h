@@ -17,6 +17,7 @@ enum frame_state {
 	FRAME_BLOCK,		/* handed out by block_alloc() */
 	FRAME_TRACKED,
 	FRAME_RESERVED,		/* came from the previous kernel */
+	FRAME_CARRIED,		/* and is kept for the next one */
 	FRAME_RELEASED,
 };
 
@@ -29,6 +30,7 @@ void *arena_virt(u64 pfn);
 enum frame_state arena_state(u64 pfn);
 unsigned long arena_count(enum frame_state state);
 void arena_next_kernel(void);		/* all is reserved, nothing is claimed */
+void arena_trust(void);			/* all may be claimed, whoever kept it */
 
 /* ------------------------------------------------------- a kind of file */
 
@@ -41,10 +43,12 @@ void arena_next_kernel(void);		/* all is reserved, nothing is claimed */
 struct model {
 	unsigned int runs;		/* extents, of 1 page each and not mergeable */
 	unsigned int added;		/* extents that the freeze adds to the first block */
-	int preserve_err, freeze_err, retrieve_err;
+	int preserve_err, freeze_err, prefreeze_err, retrieve_err;
 	int describe_err, into_err;
 	bool into_begins;		/* a failed retrieve_into() leaves something */
 	bool busy;			/* cannot finish */
+	bool foreign;			/* cannot be preserved (again) */
+	bool clean;			/* a failed retrieve() leaves nothing */
 	bool no_file;			/* retrieve() forgets the file */
 	bool begun;			/* a failed retrieve() has left something */
 	struct file *file;		/* what retrieve() made */
@@ -105,6 +109,10 @@ int session_retrieve_fd(int fd, u64 token);
 int session_finish(int fd);
 int session_set_flags(int fd, u32 flags);
 int session_reopen(const char *name);
+int session_freeze(int fd);
+int session_thaw(int fd);
+int session_drop(const char *name, u64 generation);
+int session_retrieve_generation(const char *name, u64 generation);
 
 /* Freezes and keeps the image, ends this kernel; the image lies in the arena. */
 u64 kexec_away(void);

@@ -162,6 +162,8 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
 	C(name_empty, -EUCLEAN, SESSION0, memset(session(0)->name, 0, 64))	\
 	C(name_twice, -EUCLEAN, NOTHING, strcpy(session(1)->name, "alpha"))	\
 	C(session_flags, -EUCLEAN, SESSION0, session(0)->flags = 1)	\
+	C(generation_0, -EUCLEAN, SESSION0, session(0)->generation = 0)	\
+	C(generation_to_come, -EUCLEAN, SESSION0, session(0)->generation = 2)	\
 	/* files */							\
 	C(more_files, -EUCLEAN, SESSION0, session(0)->nr_files++)	\
 	C(files_huge, -EUCLEAN, SESSION0, session(0)->nr_files = U64_MAX)	\
@@ -438,6 +440,7 @@ static void test_same_name_other_generation(void **state)
 		strcpy(session(1)->name, "alpha");
 		session(older)->generation = 7;
 		session(!older)->generation = 8;
+		root()->generation = 8;
 		image_seal(&image);
 		assert_int_equal(image_receive(&image), 0);
 		assert_int_equal(counts().sessions_in, 2);
@@ -493,6 +496,7 @@ static void test_random(void **state)
 		0, 1, 2, 3, 7, 42, 0xfff, 0x1000, ~0ULL, 1ULL << 63, 1ULL << 40, 1ULL << 52,
 	};
 	unsigned int round, n, block, offset, used;
+	unsigned long went = 0;
 	int err, sound = 0;
 
 	models_hostile = true;
@@ -525,10 +529,16 @@ static void test_random(void **state)
 		assert_true(err == 0 || err == -EUCLEAN || err == -EINVAL ||
 			    err == -EPROTONOSUPPORT);
 		sound += !err;
+		/* Whatever came, what goes on from here is sound. */
+		if (!(round % 64)) {
+			assert_int_equal(kexec_do(), 0);
+			went += counts().files_in;
+		}
 		image_end(true);
 		image = sample;
 	}
 	printf("# %u of %u were sound\n", sound, round);
+	assert_true(went > round / 64);
 }
 
 int main(void)

@@ -37,21 +37,6 @@ static int retrieve_flags(const char *name, u64 generation, u32 flags, u32 reser
 	return ret ? ret : arg.fd;
 }
 
-static int retrieve_generation(const char *name, u64 generation)
-{
-	return retrieve_flags(name, generation, 0, 0);
-}
-
-static int drop(const char *name, u64 generation)
-{
-	struct liveupdate_ioctl_drop_session arg = {
-		.size = sizeof(arg), .generation = generation,
-	};
-
-	strcpy((char *)arg.name, name);
-	return dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg);
-}
-
 static int recycle(int fd)
 {
 	struct liveupdate_session_recycle arg = { .size = sizeof(arg) };
@@ -109,7 +94,7 @@ static void test_reserved(void **state)
 	assert_int_equal(kexec_do(), 0);
 	in = session_retrieve("a");
 	a = session_create("out");
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 7; i++) {
 		memset(&arg, 0, sizeof(arg));
 		arg.reserved = 1;
 		arg.size = 16;
@@ -121,6 +106,10 @@ static void test_reserved(void **state)
 		if (i == 1)
 			assert_int_equal(fd_ioctl(in, LIVEUPDATE_SESSION_RECYCLE, &arg), -EINVAL);
 		arg.reserved = 1;
+		if (i == 5)
+			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_FREEZE, &arg), -EINVAL);
+		if (i == 6)
+			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_THAW, &arg), -EINVAL);
 		arg.size = 40;
 		if (i == 2)
 			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_GET_STATE, &arg), -EINVAL);
@@ -550,32 +539,32 @@ static void test_drop(void **state)
 	assert_int_equal(session_preserve_model(a, 1, 1), 0);
 	assert_int_equal(session_preserve_model(b, 1, 2), 0);
 	/* Outgoing ones are none of its business. */
-	assert_int_equal(drop("a", 0), -ENOENT);
+	assert_int_equal(session_drop("a", 0), -ENOENT);
 	assert_int_equal(kexec_do(), 0);
 
-	assert_int_equal(drop("c", 0), -ENOENT);
-	assert_int_equal(drop("", 0), -ENOENT);
-	assert_int_equal(drop("a", 2), -ENOENT);
+	assert_int_equal(session_drop("c", 0), -ENOENT);
+	assert_int_equal(session_drop("", 0), -ENOENT);
+	assert_int_equal(session_drop("a", 2), -ENOENT);
 	a = session_retrieve("a");
-	assert_int_equal(drop("a", 0), -EBUSY);
+	assert_int_equal(session_drop("a", 0), -EBUSY);
 	assert_int_equal(session_set_flags(a, KEEP), 0);
 	fd_close(a);
 	models[1].busy = true;
-	assert_int_equal(drop("a", 0), -EBUSY);
+	assert_int_equal(session_drop("a", 0), -EBUSY);
 	models[1].busy = false;
 	assert_int_equal(counts().files_in, 3);
 	shim_user_deny(&arg, sizeof(arg), false, true);
 	assert_int_equal(dev_ioctl(LIVEUPDATE_IOCTL_DROP_SESSION, &arg), -EFAULT);
 	shim_user_deny(NULL, 0, false, false);
 	shim_killed = true;
-	assert_int_equal(drop("a", 0), -EINTR);
+	assert_int_equal(session_drop("a", 0), -EINTR);
 	shim_killed = false;
 
 	events[0] = '\0';
-	assert_int_equal(drop("a", 0), 0);
+	assert_int_equal(session_drop("a", 0), 0);
 	assert_events("C0 C1 X1 X0 ");
 	assert_int_equal(session_retrieve("a"), -ENOENT);
-	assert_int_equal(drop("b", 1), 0);
+	assert_int_equal(session_drop("b", 1), 0);
 	assert_true(luo_core_idle());
 	assert_int_equal(counts().pages_in, 0);
 }
@@ -609,12 +598,12 @@ static void test_generation(void **state)
 	a = session_create("a");
 	assert_int_equal(session_preserve_model(a, 0, 0), 0);
 	assert_int_equal(kexec_do(), 0);
-	assert_int_equal(retrieve_generation("a", 1), -ENOENT);
-	assert_int_equal(retrieve_generation("", 2), -ENOENT);
-	fd = retrieve_generation("a", 2);
+	assert_int_equal(session_retrieve_generation("a", 1), -ENOENT);
+	assert_int_equal(session_retrieve_generation("", 2), -ENOENT);
+	fd = session_retrieve_generation("a", 2);
 	assert_true(fd >= 0);
-	assert_int_equal(retrieve_generation("a", 2), -EINVAL);
-	assert_int_equal(retrieve_generation("a", 0), -EINVAL);
+	assert_int_equal(session_retrieve_generation("a", 2), -EINVAL);
+	assert_int_equal(session_retrieve_generation("a", 0), -EINVAL);
 	models[0].busy = true;
 	fd_close(fd);
 	models[0].busy = false;
@@ -626,7 +615,7 @@ static void test_generation(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(session_state(fd).flags, KEEP);
 	fd_close(fd);
-	fd = retrieve_generation("a", 0);
+	fd = session_retrieve_generation("a", 0);
 	assert_true(fd >= 0);
 	assert_int_equal(session_state(fd).flags, 0);
 }
@@ -769,6 +758,89 @@ static void test_drop_on_failure(void **state)
 	assert_events("C2 X2 x0 ");
 }
 
+/* Ahead of time, and again at the update, so that nothing is missed. */
+static void test_freeze(void **state)
+{
+	struct liveupdate_session_freeze arg = { .size = sizeof(arg) };
+	struct luo_root_ser *root;
+	int a, b, i;
+
+	two_sessions(&a, &b);
+	assert_int_equal(session_thaw(a), 0);
+	shim_user_deny(&arg, sizeof(arg), false, true);
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_FREEZE, &arg), -EFAULT);
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_THAW, &arg), -EFAULT);
+	shim_user_deny(NULL, 0, false, false);
+	assert_events("");
+	models[1].prefreeze_err = -EAGAIN;
+	assert_int_equal(session_freeze(a), -EAGAIN);
+	assert_non_null(strstr(shim_log, "session 'a': file 0x1 (model-v1) cannot be frozen"));
+	assert_int_equal(unpreserve(a, 1), 0);
+	models[1].prefreeze_err = 0;
+	assert_int_equal(session_preserve_model(a, 1, 1), 0);
+	events[0] = '\0';
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(session_freeze(a), 0);
+		assert_events("E0 E1 ");
+		assert_int_equal(session_preserve_model(a, 2, 3), -EBUSY);
+		assert_int_equal(unpreserve(a, 1), -EBUSY);
+	}
+	/* Once more fails: it is as frozen as before. */
+	models[0].prefreeze_err = -ENOMEM;
+	assert_int_equal(session_freeze(a), -ENOMEM);
+	models[0].prefreeze_err = 0;
+	events[0] = '\0';
+	assert_int_equal(unpreserve(a, 1), -EBUSY);
+	/* Who reads is not concerned, nor are other sessions. */
+	assert_int_equal(list(a, 0, 8, 2), 2);
+	assert_int_equal(session_preserve_model(b, 1, 4), 0);
+	events[0] = '\0';
+
+	/* An update that fails leaves it so. */
+	assert_int_equal(luo_core_freeze(&root), 0);
+	luo_core_thaw();
+	assert_events("F0 F1 F2 F4 u4 u2 u1 u0 ");
+	assert_int_equal(unpreserve(a, 1), -EBUSY);
+
+	/* And so does a close that keeps it. */
+	assert_int_equal(session_set_flags(a, KEEP), 0);
+	fd_close(a);
+	a = session_reopen("a");
+	assert_int_equal(unpreserve(a, 1), -EBUSY);
+	assert_int_equal(session_thaw(a), 0);
+	assert_int_equal(unpreserve(a, 1), 0);
+	assert_events("U1 ");
+
+	assert_int_equal(session_freeze(b), 0);
+	fd_close(b);
+	assert_events("E2 E4 U4 U2 ");
+	assert_int_equal(session_freeze(a), 0);
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	assert_int_equal(session_freeze(a), -EINVAL);
+	assert_int_equal(session_thaw(a), -EINVAL);
+	assert_true(session_retrieve_fd(a, 0) >= 0);
+}
+
+/* A kind of files that can do nothing ahead. */
+static void test_freeze_without_prefreeze(void **state)
+{
+	struct liveupdate_file_ops ops = *model_handler.ops;
+	int a = session_create("a");
+
+	ops.prefreeze = NULL;
+	model_handler.ops = &ops;
+	assert_int_equal(session_preserve_model(a, 0, 0), 0);
+	events[0] = '\0';
+	assert_int_equal(session_freeze(a), 0);
+	assert_events("");
+	assert_int_equal(unpreserve(a, 0), -EBUSY);
+	fd_close(a);
+	assert_events("U0 ");
+	models_reset();
+}
+
 /* A killed task gets nothing, and nothing has happened. */
 static void test_killed(void **state)
 {
@@ -784,6 +856,8 @@ static void test_killed(void **state)
 	assert_int_equal(session_set_flags(out, KEEP), -EINTR);
 	assert_int_equal(fd_ioctl(out, LIVEUPDATE_SESSION_GET_STATE, &get), -EINTR);
 	assert_int_equal(recycle(a), -EINTR);
+	assert_int_equal(session_freeze(out), -EINTR);
+	assert_int_equal(session_thaw(out), -EINTR);
 	shim_killed = false;
 	assert_int_equal(counts().files_out, 1);
 	assert_int_equal(session_state(out).flags, 0);
@@ -797,7 +871,8 @@ int main(void)
 		T(test_reserved), T(test_unpreserve), T(test_keep_incoming),
 		T(test_keep_finished), T(test_keep_outgoing), T(test_states), T(test_list),
 		T(test_recycle), T(test_recycle_keep), T(test_drop), T(test_direction_changes), T(test_generation),
-		T(test_rehearse), T(test_drop_on_failure), T(test_killed),
+		T(test_rehearse), T(test_drop_on_failure), T(test_freeze),
+		T(test_freeze_without_prefreeze), T(test_killed),
 	};
 
 	return cmocka_run_group_tests_name("ext", tests, NULL, NULL);

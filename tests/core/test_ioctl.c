@@ -28,6 +28,8 @@ static const struct {
 	{ LIVEUPDATE_SESSION_LIST_FILES, 32, { -EINVAL, 0, 0 } },
 	{ LIVEUPDATE_SESSION_RECYCLE, 8, { -EINVAL, -EINVAL, 0 } },
 	{ LIVEUPDATE_SESSION_RETRIEVE_INTO, 40, { -EINVAL, -EINVAL, 0 } },
+	{ LIVEUPDATE_SESSION_FREEZE, 8, { -EINVAL, 0, -EINVAL } },
+	{ LIVEUPDATE_SESSION_THAW, 8, { -EINVAL, 0, -EINVAL } },
 };
 
 static int incoming, outgoing;
@@ -232,7 +234,7 @@ static void test_order_of_checks(void **state)
 		for (nr = 0; nr < 256; nr++) {
 			bool known = w == DEVICE ?
 				nr < 2 || (nr >= 0x80 && nr < 0x85) :
-				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc6);
+				(nr >= 0x40 && nr < 0x44) || (nr >= 0xc0 && nr < 0xc8);
 
 			/* 2. Size unreadable, even for a foreign command. */
 			assert_int_equal(call(w, _IO(TYPE, nr), NULL), known ? -EFAULT : -EINVAL);

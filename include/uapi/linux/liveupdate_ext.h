@@ -35,6 +35,8 @@ enum {
 	LIVEUPDATE_CMD_SESSION_LIST_FILES = 0xc3,
 	LIVEUPDATE_CMD_SESSION_RECYCLE = 0xc4,
 	LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO = 0xc5,
+	LIVEUPDATE_CMD_SESSION_FREEZE = 0xc6,
+	LIVEUPDATE_CMD_SESSION_THAW = 0xc7,
 };
 
 /* Where the machine is. */
@@ -135,7 +137,8 @@ struct liveupdate_ioctl_retrieve_generation {
  * @name:       The same.
  *
  * Gives up an incoming session that nobody has claimed: its memory is freed,
- * as by LIVEUPDATE_SESSION_FINISH. A damaged session is forgotten, and its
+ * as by LIVEUPDATE_SESSION_FINISH, and it does not go on to the next kernel.
+ * Without this it would, and so to each one after that. A damaged session is forgotten, and its
  * memory stays reserved.
  *
  * Errors: EINVAL when @reserved is not zero; ENOENT when there is no such
@@ -159,11 +162,12 @@ struct liveupdate_ioctl_drop_session {
  * @error:         Output: 0 if a live update would go through now, else why
  *                 not, as a positive errno
  * @session_error: Output: the error that @session gave
- * @sessions:      Output, if @error is 0: sessions that would be handed over
+ * @sessions:      Output, if @error is 0: sessions that would be handed over,
+ *                 incoming ones that are not finished among them
  * @files:         Output, if @error is 0: their files
  * @bytes:         Output, if @error is 0: memory of these
- * @dropped:       Output, if @error is 0: sessions that would be left behind,
- *                 see LIVEUPDATE_SESSION_DROP_ON_FAILURE
+ * @dropped:       Output, if @error is 0: sessions that would be left behind:
+ *                 see LIVEUPDATE_SESSION_DROP_ON_FAILURE, and damaged ones
  * @session:       Output: the first session that could not be frozen; empty if
  *                 all could, and then @error is not a session's
  *
@@ -225,7 +229,8 @@ struct liveupdate_session_unpreserve_fd {
 /*
  * When a file of the session cannot be frozen, the session is left behind, and
  * lost with this kernel; the update goes on. Without it the update is refused
- * and everything goes on in this kernel.
+ * and everything goes on in this kernel. So too for an incoming session that is
+ * not finished, and has a file that cannot go on to the next kernel.
  */
 #define LIVEUPDATE_SESSION_DROP_ON_FAILURE	(1U << 1)
 
@@ -419,5 +424,52 @@ struct liveupdate_session_retrieve_into {
 
 #define LIVEUPDATE_SESSION_RETRIEVE_INTO \
 	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_RETRIEVE_INTO)
+
+/**
+ * struct liveupdate_session_freeze - LIVEUPDATE_SESSION_FREEZE
+ * @size:     sizeof(struct liveupdate_session_freeze)
+ * @reserved: Must be zero.
+ *
+ * Does for an outgoing session, ahead of a live update, what can be done ahead,
+ * so that less of it is left for the time in which nothing runs. Until
+ * LIVEUPDATE_SESSION_THAW its set of files stays as it is:
+ * LIVEUPDATE_SESSION_PRESERVE_FD and _UNPRESERVE_FD answer EBUSY.
+ *
+ * The files themselves stay in use, and nobody who writes to them waits. The
+ * update looks at them once more; what has been written, added or cut off in
+ * between arrives like everything else, and only costs time. Given again, the
+ * command catches up with that.
+ *
+ * The session stays frozen when a live update fails, and when it is closed with
+ * LIVEUPDATE_SESSION_KEEP_ON_CLOSE. Closed without, it ends as ever.
+ *
+ * Errors: EINVAL when @reserved is not zero; ENOMEM, and whatever else a live
+ * update would fail with because of this session. Then it is as frozen as it
+ * was before.
+ */
+struct liveupdate_session_freeze {
+	__u32 size;
+	__u32 reserved;
+};
+
+#define LIVEUPDATE_SESSION_FREEZE \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_FREEZE)
+
+/**
+ * struct liveupdate_session_thaw - LIVEUPDATE_SESSION_THAW
+ * @size:     sizeof(struct liveupdate_session_thaw)
+ * @reserved: Must be zero.
+ *
+ * Ends LIVEUPDATE_SESSION_FREEZE. Succeeds also when the session is not frozen.
+ *
+ * Errors: EINVAL when @reserved is not zero.
+ */
+struct liveupdate_session_thaw {
+	__u32 size;
+	__u32 reserved;
+};
+
+#define LIVEUPDATE_SESSION_THAW \
+	_IO(LIVEUPDATE_IOCTL_TYPE, LIVEUPDATE_CMD_SESSION_THAW)
 
 #endif /* _UAPI_LINUX_LIVEUPDATE_EXT_H */

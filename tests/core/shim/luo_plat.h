@@ -44,6 +44,7 @@ typedef __u64 u64;
 #define container_of(p, t, m)	((t *)((char *)(p) - offsetof(t, m)))
 #define min(a, b)		({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
 #define max(a, b)		({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
+#define swap(a, b) do { typeof(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define cond_resched()		do { } while (0)
 #define READ_ONCE(x)		(x)
@@ -281,6 +282,7 @@ int copy_struct_from_user(void *dst, size_t ksize, const void __user *src, size_
 __printf(1, 2) int shim_printk(const char *fmt, ...);
 #define pr_err_ratelimited	shim_printk
 #define pr_warn			shim_printk
+#define pr_info			shim_printk
 #define pr_warn_ratelimited	shim_printk
 #define scnprintf		snprintf	/* nobody here uses the result */
 #define vscnprintf		vsnprintf

@@ -106,10 +106,6 @@ static void squeeze(uint64_t bytes)
 	munmap(p, bytes);
 }
 
-/*
- * Leaves a child behind that keeps all fds, until it is killed (its pid is in
- * /run/luotest-NAME.pid). The parent's part of the program ends here.
- */
 void stay_behind(const char *name)
 {
 	char path[128];

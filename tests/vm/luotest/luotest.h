@@ -62,10 +62,14 @@ int luo_retrieve(int dev, const char *name);
 int luo_preserve_fd(int session, int fd, uint64_t token);
 int luo_retrieve_fd(int session, uint64_t token);
 int luo_finish(int session);
-/* A child keeps all that is open, until it is killed; does not come back. */
-void stay_behind(const char *name);
 /* A file of a tmpfs gets its name, by libluo. */
 int luo_retrieve_path(int session, uint64_t token, const char *path);
+
+/*
+ * Leaves a child behind that keeps all fds, until it is killed (its pid is in
+ * /run/luotest-NAME.pid). The parent's part of the program ends here.
+ */
+void stay_behind(const char *name);
 
 /* ---- points on stdout: "ok TEXT", "not ok TEXT" (abi.c) ---- */
 /* @got and @want: 0 or an errno. */
@@ -90,6 +94,12 @@ int cmd_self(int argc, char **argv);
 int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
 int cmd_family(int argc, char **argv);
+int cmd_keep(int argc, char **argv);
+int cmd_change(int argc, char **argv);
+int cmd_check_generation(int argc, char **argv);
+int cmd_drop(int argc, char **argv);
+int cmd_dry_run(int argc, char **argv);
+int cmd_hold_frozen(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
 int cmd_ext(int argc, char **argv);
