@@ -673,8 +673,11 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser)
 		err = luo_session_insert_newest(session);
 	else
 		session->err = -EIO;
-	/* What we do not know the meaning of, we had better not ignore. */
-	if (ser->flags)
+	/*
+	 * What we do not know the meaning of, we had better not ignore. And nobody
+	 * could ask for one of generation 0 when there is a newer of its name.
+	 */
+	if (ser->flags || !ser->generation)
 		session->err = -EIO;
 	if (!err)
 		list_add_tail(&session->list, &luo_sessions[1]);

@@ -157,6 +157,7 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
 	C(name_empty, -EUCLEAN, SESSION0, memset(session(0)->name, 0, 64))	\
 	C(name_twice, -EUCLEAN, NOTHING, strcpy(session(1)->name, "alpha"))	\
 	C(session_flags, -EUCLEAN, SESSION0, session(0)->flags = 1)	\
+	C(generation_0, -EUCLEAN, SESSION0, session(0)->generation = 0)	\
 	/* files */							\
 	C(more_files, -EUCLEAN, SESSION0, session(0)->nr_files++)	\
 	C(files_huge, -EUCLEAN, SESSION0, session(0)->nr_files = U64_MAX)	\
