@@ -61,6 +61,14 @@ check-selftests:
 lint:
 	@tests/run lint
 
+# TIME= seconds, TARGET=image or ioctl, SEED=; INPUT= is a file that it has left.
+.PHONY: fuzz fuzz-replay
+fuzz fuzz-replay:
+	@$(VM)/fetch fuzz
+	@$(BOX) -f fuzz $(MAKE) -s --no-print-directory -j $(JOBS) -C tests/fuzz O=$(O)/fuzz \
+		$(foreach v,TIME TARGET SEED,$(if $($(v)),$(v)="$($(v))")) \
+		$(if $(filter fuzz-replay,$@),INPUT=$(abspath $(INPUT)) replay,run)
+
 check-debug: toolbox
 	@$(VM)/debug-kernel
 	@O=$(O)/debug $(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
@@ -95,6 +103,7 @@ help:
 	@echo "make vm-shell          a shell in a VM; FROM= TO= as above"
 	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
+	@echo "make fuzz              search for inputs that break the core; TIME=60 TARGET=image|ioctl SEED="
 	@echo "make lint              the slower static checks"
 	@echo "make toolbox           only fetch compilers, kernels and QEMU into the cache"
 	@echo "make clean             remove build/ (the cache stays: $${LIVEUPDATE_CACHE:-/var/cache/liveupdate})"
