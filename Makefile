@@ -61,6 +61,11 @@ check-selftests:
 lint:
 	@tests/run lint
 
+# Lines of module/core that its unit tests reach.
+.PHONY: coverage
+coverage: toolbox
+	@$(SUB) -C tests/core O=$(O)/tests-core coverage
+
 # TIME= seconds, TARGET=image or ioctl, SEED=; INPUT= is a file that it has left.
 .PHONY: fuzz fuzz-replay
 fuzz fuzz-replay:
@@ -72,6 +77,12 @@ fuzz fuzz-replay:
 check-debug: toolbox
 	@$(VM)/debug-kernel
 	@O=$(O)/debug $(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
+
+# A module whose allocations can be told to fail.
+.PHONY: check-faults
+check-faults: toolbox
+	@O=$(O)/faults KBUILD_ARGS=LUO_FAULTS=1 $(VM)/run -j $(JOBS) --case failnth \
+		$(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 # --- by hand ------------------------------------------------------------------
 
@@ -104,6 +115,8 @@ help:
 	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
 	@echo "make fuzz              search for inputs that break the core; TIME=60 TARGET=image|ioctl SEED="
+	@echo "make coverage          how much of the portable core the unit tests reach"
+	@echo "make check-faults      VM case with every allocation of the module failing in its turn"
 	@echo "make lint              the slower static checks"
 	@echo "make toolbox           only fetch compilers, kernels and QEMU into the cache"
 	@echo "make clean             remove build/ (the cache stays: $${LIVEUPDATE_CACHE:-/var/cache/liveupdate})"

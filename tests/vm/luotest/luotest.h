@@ -70,5 +70,7 @@ int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
+int cmd_hammer(int argc, char **argv);
+int cmd_failnth(int argc, char **argv);
 
 #endif

@@ -186,6 +186,8 @@ static const struct {
 	{ "self", cmd_self, "[--damage OFFSET] FILE...: make and check without an update" },
 	{ "abi", cmd_abi, "what every command does with every kind of argument" },
 	{ "abi-incoming", cmd_abi_incoming, "the same after an update from 'hold --session abi ...'" },
+	{ "hammer", cmd_hammer, "SEED ROUND [last]: check what the round before has left, then go on" },
+	{ "failnth", cmd_failnth, "out | in FILE | run COMMAND...: every allocation of the module fails" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
