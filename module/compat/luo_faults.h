@@ -11,6 +11,7 @@
 
 #include <linux/kobject.h>
 #include <linux/pagemap.h>
+#include <linux/vmalloc.h>
 
 bool luo_fault(const char *file, int line);
 #define LUO_FAULT	luo_fault(__FILE__, __LINE__)
