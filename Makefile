@@ -61,6 +61,19 @@ check-selftests:
 lint:
 	@tests/run lint
 
+# Lines of module/core that its unit tests reach.
+.PHONY: coverage
+coverage: toolbox
+	@$(SUB) -C tests/core O=$(O)/tests-core coverage
+
+# TIME= seconds, TARGET=image or ioctl, SEED=; INPUT= is a file that it has left.
+.PHONY: fuzz fuzz-replay
+fuzz fuzz-replay:
+	@$(VM)/fetch fuzz
+	@$(BOX) -f fuzz $(MAKE) -s --no-print-directory -j $(JOBS) -C tests/fuzz O=$(O)/fuzz \
+		$(foreach v,TIME TARGET SEED,$(if $($(v)),$(v)="$($(v))")) \
+		$(if $(filter fuzz-replay,$@),INPUT=$(abspath $(INPUT)) replay,run)
+
 check-debug: toolbox
 	@$(VM)/debug-kernel
 	@O=$(O)/debug $(VM)/run -j $(JOBS) --debug $(foreach c,$(CASE),--case $(c))
@@ -74,6 +87,12 @@ deb:
 # Installs them on throw-away machines.
 check-deb: deb
 	@tests/run deb
+
+# A module whose allocations can be told to fail.
+.PHONY: check-faults
+check-faults: toolbox
+	@O=$(O)/faults KBUILD_ARGS=LUO_FAULTS=1 $(VM)/run -j $(JOBS) --case failnth \
+		$(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 # --- by hand ------------------------------------------------------------------
 
@@ -107,6 +126,9 @@ help:
 	@echo "make check-deb         install, upgrade and remove them on throw-away machines (long)"
 	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
+	@echo "make fuzz              search for inputs that break the core; TIME=60 TARGET=image|ioctl SEED="
+	@echo "make coverage          how much of the portable core the unit tests reach"
+	@echo "make check-faults      VM case with every allocation of the module failing in its turn"
 	@echo "make lint              the slower static checks"
 	@echo "make toolbox           only fetch compilers, kernels and QEMU into the cache"
 	@echo "make clean             remove build/ (the cache stays: $${LIVEUPDATE_CACHE:-/var/cache/liveupdate})"

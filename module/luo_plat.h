@@ -48,5 +48,8 @@
 #include "../include/linux/liveupdate.h"
 #include "../include/uapi/linux/liveupdate_ext.h"
 #include "compat/luo_compat.h"
+#ifdef LUO_FAULTS
+#include "compat/luo_faults.h"
+#endif
 
 #endif /* LUO_PLAT_H */

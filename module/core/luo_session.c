@@ -801,7 +801,10 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 n
 		err = luo_session_insert_newest(session);
 	else
 		session->err = -EIO;
-	/* What we do not know the meaning of, we had better not ignore. */
+	/*
+	 * What we do not know the meaning of, we had better not ignore. And nobody
+	 * could ask for one of generation 0 when there is a newer of its name.
+	 */
 	if (ser->flags || !session->generation || session->generation > newest)
 		session->err = -EIO;
 	if (!err)

@@ -107,12 +107,14 @@ static bool something_to_lose(void)
 static int place(struct kexec_buf *kbuf)
 {
 	struct luo_range scratch[LUO_MAX_SCRATCH];
-	unsigned int nr = luo_scratch_get(scratch), i;
 	u64 size = ALIGN(kbuf->memsz, PAGE_SIZE);
 	u64 align = max_t(u64, kbuf->buf_align, PAGE_SIZE);
+	unsigned int nr, i;
 
 	if (!luo_scratch_wanted())
 		return 0;
+	luo_scratch_wait(true);
+	nr = luo_scratch_get(scratch);
 	/* A failed load leaves its address to the next one. */
 	if (placing != kbuf->image || !kbuf->image->nr_segments) {
 		placing = kbuf->image;
@@ -526,6 +528,8 @@ static int rehearse(void)
 	enum luo_armed what;
 	int err = -EALREADY;
 
+	/* Not when everybody waits for us. */
+	luo_scratch_wait(false);
 	mutex_lock(&images_lock);
 	if (frozen)
 		goto out_unlock;

@@ -128,7 +128,12 @@ bool luo_frames_are_fresh(u64 pfn, u64 nr);
 
 int luo_scratch_init(void);
 void luo_scratch_exit(void);
-/* Waits until the attempt to get it is over. Number of parts, 0 for none. */
+/*
+ * Waits until the attempt to get it is over; if it has failed, another one can
+ * be made. Not while anything is frozen: it takes its time.
+ */
+void luo_scratch_wait(bool again);
+/* Waits. Number of parts, 0 for none. */
 unsigned int luo_scratch_get(struct luo_range ret[LUO_MAX_SCRATCH]);
 u64 luo_scratch_bytes(void);
 bool luo_scratch_wanted(void);		/* false: scratch=0 */

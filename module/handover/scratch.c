@@ -28,7 +28,8 @@
  *
  * A worker takes it, so that a machine in its blackout does not wait; whoever
  * needs it waits for the worker. Failure is reported when somebody loads an
- * image, and tried again then.
+ * image, and tried again then, and only then: it may take seconds, which nobody
+ * has who has frozen the sessions.
  */
 static char *scratch = "";
 module_param(scratch, charp, 0444);
@@ -44,17 +45,28 @@ static struct page *last_page;		/* owned */
 #define PFN_4G		(1ULL << (32 - PAGE_SHIFT))
 #define STEP		(SZ_8M >> PAGE_SHIFT)
 
-/* Cheap look: can this become ours at all? */
+/*
+ * Cheap look: can this become ours at all? An attempt that fails is dear, since
+ * what it has isolated up to there is zeroed. Pages that came from the previous
+ * kernel and wait, and those that are preserved, do not move.
+ */
 static bool looks_free(u64 start, u64 end)
 {
-	u64 pfn;
+	const unsigned long *kept;
+	u64 nbits, pfn;
 
-	for (pfn = start; pfn < end; pfn += pageblock_nr_pages) {
-		struct page *page = pfn_to_online_page(pfn);
+	kept = luo_frames_bits(&nbits);
+	if (find_next_bit(kept, end, start) < end)
+		return false;
+	for (pfn = start; pfn < end; pfn++) {
+		struct page *page;
 
-		if (!page || PageReserved(page))
-			return false;
-		if (page_zone(page) != page_zone(pfn_to_page(start)))
+		if (pfn % pageblock_nr_pages == 0 || pfn == start) {
+			page = pfn_to_online_page(pfn);
+			if (!page || page_zone(page) != page_zone(pfn_to_page(start)))
+				return false;
+		}
+		if (PageReserved(pfn_to_page(pfn)))
 			return false;
 	}
 	return true;
@@ -72,6 +84,7 @@ static bool take(u64 low, u64 high, u64 nr, struct luo_range *ret)
 	for (start = ALIGN_DOWN(high - nr, STEP); start >= low && start; start -= STEP) {
 		u64 end = start + nr;
 
+		cond_resched();
 		if (!luo_is_boot_ram(start, nr) || !looks_free(start, end))
 			continue;
 		if (luo_alloc_contig_range(start, end))
@@ -181,14 +194,23 @@ void luo_scratch_exit(void)
 	last_page = NULL;
 }
 
+void luo_scratch_wait(bool again)
+{
+	flush_work(&scratch_work);
+	if (!again)
+		return;
+	mutex_lock(&scratch_lock);
+	if (!nr_parts && want_low)
+		take_all();
+	mutex_unlock(&scratch_lock);
+}
+
 unsigned int luo_scratch_get(struct luo_range ret[LUO_MAX_SCRATCH])
 {
 	unsigned int n;
 
 	flush_work(&scratch_work);
 	mutex_lock(&scratch_lock);
-	if (!nr_parts && want_low)
-		take_all();
 	n = nr_parts;
 	memcpy(ret, parts, sizeof(parts));
 	mutex_unlock(&scratch_lock);

@@ -1,13 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "image.h"
 
+void image_take(struct image *image, const struct luo_range *holes, unsigned int nr)
+{
+	struct luo_root_ser *root;
+
+	assert_int_equal(luo_core_freeze(&root), 0);
+	assert_int_equal(luo_core_set_holes(holes, 0), 0);
+	assert_int_equal(root->holes, 0);
+	assert_int_equal(luo_core_set_holes(holes, LUO_EXTENTS_FURTHER + 1), -ENOSPC);
+	assert_int_equal(luo_core_set_holes(holes, nr), 0);
+	luo_core_seal_root();
+	root->stamp[LUO_STAMP_JUMP] = 0x123456789;	/* behind the seal */
+
+	memset(image, 0, sizeof(*image));
+	image->root = arena_ops.block_phys(root);
+	for (u64 pfn = ARENA_PFN; pfn < ARENA_DATA; pfn++) {
+		if (arena_state(pfn) != FRAME_BLOCK)
+			continue;
+		assert(image->nr < IMAGE_BLOCKS);
+		image->pfn[image->nr] = pfn;
+		memcpy(image->block[image->nr++], arena_virt(pfn), LUO_BLOCK_SIZE);
+	}
+	luo_core_thaw();
+}
+
 void image_sample(struct image *image, unsigned int runs)
 {
 	struct luo_range holes[] = {
 		{ ARENA_DATA + 6000, ARENA_DATA + 6002 },
 		{ ARENA_DATA + 6100, ARENA_DATA + 6101 },
 	};
-	struct luo_root_ser *root;
 	int alpha, beta, i;
 
 	assert_int_equal(luo_core_reserve_holes(1), 0);
@@ -26,24 +49,7 @@ void image_sample(struct image *image, unsigned int runs)
 	assert_int_equal(luo_memory_preserve(ARENA_DATA + 6200, 2, 1), 0);
 	assert_int_equal(luo_memory_preserve(ARENA_DATA + 6210, 0, 3), 0);
 
-	assert_int_equal(luo_core_freeze(&root), 0);
-	assert_int_equal(luo_core_set_holes(holes, 0), 0);
-	assert_int_equal(root->holes, 0);
-	assert_int_equal(luo_core_set_holes(holes, LUO_EXTENTS_FURTHER + 1), -ENOSPC);
-	assert_int_equal(luo_core_set_holes(holes, 2), 0);
-	luo_core_seal_root();
-	root->stamp[LUO_STAMP_JUMP] = 0x123456789;	/* behind the seal */
-
-	memset(image, 0, sizeof(*image));
-	image->root = arena_ops.block_phys(root);
-	for (u64 pfn = ARENA_PFN; pfn < ARENA_DATA; pfn++) {
-		if (arena_state(pfn) != FRAME_BLOCK)
-			continue;
-		assert(image->nr < IMAGE_BLOCKS);
-		image->pfn[image->nr] = pfn;
-		memcpy(image->block[image->nr++], arena_virt(pfn), LUO_BLOCK_SIZE);
-	}
-	luo_core_thaw();
+	image_take(image, holes, ARRAY_SIZE(holes));
 	assert_true(luo_memory_unpreserve(ARENA_DATA + 6200, 2, 1));
 	assert_true(luo_memory_unpreserve(ARENA_DATA + 6210, 0, 3));
 	stop();

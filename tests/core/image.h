@@ -18,6 +18,8 @@ struct image {
  * holes, and two pieces of memory of handlers.
  */
 void image_sample(struct image *image, unsigned int runs);
+/* Freezes, takes what a kexec would leave, and ends this kernel. */
+void image_take(struct image *image, const struct luo_range *holes, unsigned int nr);
 /* The next kernel finds it. Returns what luo_core_receive() says. */
 int image_receive(const struct image *image);
 /* Ends that kernel; everything it knows of is asked for first if @use. */

@@ -198,6 +198,8 @@ const struct luo_mem_ops arena_ops = {
 	.uncarry = uncarry,
 };
 
+const struct luo_mem_ops *arena_mem = &arena_ops;
+
 /* ------------------------------------------------------- a kind of file */
 
 struct model models[MODELS];
@@ -591,7 +593,7 @@ int flb_get_outgoing(int n)
 
 int start(void)
 {
-	int err = luo_core_init(&arena_ops, boot_nonce);
+	int err = luo_core_init(arena_mem, boot_nonce);
 
 	if (!err)
 		assert(!liveupdate_register_file_handler(&model_handler));
@@ -845,6 +847,8 @@ int kexec_arrive(u64 root)
 {
 	unsigned long i, fail_at = shim_fail_at, chances = shim_chances;
 	static unsigned long parity;
+	struct luo_range gap;
+	u64 pfn;
 	int err;
 
 	shim_fail_at = 0;
@@ -860,9 +864,10 @@ int kexec_arrive(u64 root)
 	if (!err)
 		err = luo_core_receive(root, image_nonce);
 	/* The gaps go to the allocator. */
-	for (i = 0; !err && i < ARENA_FRAMES; i++)
-		if (state[i] == FRAME_RESERVED && !luo_claimed(&arena_claims, ARENA_PFN + i))
-			state[i] = FRAME_FREE;
+	for (pfn = 0; !err && luo_claims_next_free(&arena_claims, pfn, &gap); pfn = gap.end)
+		for (i = gap.start - ARENA_PFN; i < gap.end - ARENA_PFN; i++)
+			if (state[i] == FRAME_RESERVED)
+				state[i] = FRAME_FREE;
 	return err;
 }
 

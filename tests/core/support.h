@@ -22,6 +22,7 @@ enum frame_state {
 };
 
 extern const struct luo_mem_ops arena_ops;
+extern const struct luo_mem_ops *arena_mem;	/* what start() gives the core */
 extern struct luo_claims arena_claims;
 extern unsigned long arena_blocks;	/* handed out now */
 

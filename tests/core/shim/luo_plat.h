@@ -249,7 +249,9 @@ struct file {
 	struct file *dead;
 };
 
+#ifndef SHIM_MAX_FDS
 #define SHIM_MAX_FDS	32768
+#endif
 
 extern struct module shim_module;
 extern struct file *shim_fds[SHIM_MAX_FDS];

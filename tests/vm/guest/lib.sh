@@ -4,8 +4,8 @@
 #
 # Functions for cases, in the guest (busybox sh). See tests/vm/README.md.
 
-# luo.case, luo.stage, luo.chain, luo.nonce and luo.shell of the command line
-luo_case='' luo_stage='' luo_chain='' luo_nonce='' luo_shell=''
+# luo.case, luo.stage, luo.chain, luo.nonce, luo.seed and luo.shell of the command line
+luo_case='' luo_stage='' luo_chain='' luo_nonce='' luo_seed='' luo_shell=''
 read -r luo_line </proc/cmdline
 for luo_word in $luo_line; do
 	case $luo_word in
@@ -14,6 +14,7 @@ for luo_word in $luo_line; do
 	luo.stage=* | luo_stage=*) luo_stage=${luo_word#*=} ;;
 	luo.chain=*) luo_chain=${luo_word#*=} ;;
 	luo.nonce=*) luo_nonce=${luo_word#*=} ;;
+	luo.seed=*) luo_seed=${luo_word#*=} ;;
 	luo.shell=*) luo_shell=${luo_word#*=} ;;
 	esac
 done

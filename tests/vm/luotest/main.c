@@ -202,6 +202,8 @@ static const struct {
 	{ "kinds-hold", cmd_kinds_hold, "eventfds and files of a tmpfs are held" },
 	{ "kinds-check", cmd_kinds_check, "the same after an update, with all that is refused" },
 	{ "family", cmd_family, "WORD...: a script for files of the sample module, see family.c" },
+	{ "hammer", cmd_hammer, "SEED ROUND [last]: check what the round before has left, then go on" },
+	{ "failnth", cmd_failnth, "out | in FILE | run COMMAND...: every allocation of the module fails" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
