@@ -439,6 +439,78 @@ static void test_half_made(void **state)
 	assert_retrieved(a, 1, 1);
 }
 
+/* Half made of what somebody has brought: the handler has it, and completes it. */
+static void test_half_brought(void **state)
+{
+	struct liveupdate_session_retrieve_into arg = { .size = sizeof(arg) };
+	const struct liveupdate_file_ops *ops = model_handler.ops;
+	int a = session_create("a"), fd;
+
+	model_handler.ops = &model_into_ops;
+	models[0].runs = 3;
+	assert_int_equal(session_preserve_model(a, 0, 0), 0);
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	rehearse(0);
+	assert_true(arena_count(FRAME_CARRIED) > 3);
+	fd = file_open(0);
+	arg.fd = fd;
+	models[0].into_begins = true;
+	models[0].into_err = -EINTR;
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_RETRIEVE_INTO, &arg), -EINTR);
+	/* Its frames may be somebody's by now. */
+	assert_int_equal(arena_count(FRAME_CARRIED), 0);
+	models[0].into_err = 0;
+	events[0] = '\0';
+	rehearse(0);
+	assert_events("R0 P0 F0 u0 ");
+	fd_close(fd);
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	assert_retrieved(a, 0, 0);
+	fd_close(a);
+	model_handler.ops = ops;
+	assert_all_free();
+}
+
+static bool other_can_preserve(struct liveupdate_file_handler *fh, struct file *file)
+{
+	return models[0].foreign && file == models[0].file;
+}
+
+/* A file that has become one of another kind since. */
+static void test_changed_kind(void **state)
+{
+	struct liveupdate_file_ops ops = *model_handler.ops;
+	struct liveupdate_file_handler other = { .ops = &ops, .compatible = "other" };
+	struct liveupdate_file_info info;
+	struct liveupdate_session_list_files list = {
+		.size = sizeof(list), .nr = 1, .files = (uintptr_t)&info,
+	};
+	int a = session_create("a");
+
+	ops.can_preserve = other_can_preserve;
+	assert_int_equal(session_preserve_model(a, 0, 0), 0);
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	assert_retrieved(a, 0, 0);
+	models[0].foreign = true;
+	rehearse(-EOPNOTSUPP);
+	assert_int_equal(liveupdate_register_file_handler(&other), 0);
+	events[0] = '\0';
+	rehearse(0);
+	assert_events("P0 F0 u0 ");
+	models[0].foreign = false;
+	assert_int_equal(kexec_do(), 0);
+	a = session_retrieve("a");
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_LIST_FILES, &list), 0);
+	assert_string_equal((char *)info.compatible, "other");
+	assert_retrieved(a, 0, 0);
+	fd_close(a);
+	liveupdate_unregister_file_handler(&other);
+	assert_all_free();
+}
+
 /* The handler is gone when a half made file would have to be completed. */
 static void test_half_made_without_handler(void **state)
 {
@@ -892,7 +964,7 @@ int main(void)
 		T(test_waiting), T(test_many), T(test_unknown_handler), T(test_same_name),
 		T(test_claimed), T(test_retrieved), T(test_recycled_with_files),
 		T(test_recycled_after_failure), T(test_retrieved_after_load),
-		T(test_refused), T(test_half_made), T(test_half_made_without_handler),
+		T(test_refused), T(test_half_made), T(test_half_brought), T(test_changed_kind), T(test_half_made_without_handler),
 		T(test_failed), T(test_damaged), T(test_flb_waiting), T(test_flb_in_use),
 		T(test_flb_clash), T(test_flb_unregistered), T(test_flb_asked_meanwhile),
 		T(test_flb_too_many), T(test_flb_failed), T(test_flb_damaged),

@@ -90,6 +90,49 @@ static void test_preserve(void **state)
 	assert_false(luo_memory_unpreserve(AT, 3, 1));
 }
 
+/* What nobody asks for goes on, as often as it takes; what is in use does not. */
+static void test_carried(void **state)
+{
+	struct luo_root_ser *root;
+	struct luo_extent ext;
+
+	hold(AT, 3, 1);
+	hold(AT + 8, 0, 5);
+	hold(AT + 13, 0, 1);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(restore(AT + 13, 1), 0);
+
+	assert_int_equal(luo_core_freeze(&root), 0);
+	assert_int_equal(le64_to_cpu(root->nr_memory), 2);
+	/* The next kernel has been promised it. */
+	assert_int_equal(luo_memory_take(AT, 0, &ext), -EAGAIN);
+	assert_int_equal(luo_memory_take(AT + 1, 0, &ext), -ENOENT);
+	luo_core_seal_root();
+	luo_core_thaw();
+	assert_int_equal(arena_count(FRAME_CARRIED), 13);
+
+	/* Somebody looks, and leaves it; and while he looks nobody else is told of it. */
+	assert_int_equal(luo_memory_take(AT, 0, &ext), 0);
+	assert_int_equal(arena_count(FRAME_CARRIED), 5);
+	assert_int_equal(luo_core_freeze(&root), 0);
+	assert_int_equal(le64_to_cpu(root->nr_memory), 1);
+	luo_core_thaw();
+	luo_memory_put_back(AT);
+
+	/* Together with what this kernel has. */
+	hold(AT + 40, 0, 1);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(counts().memory_in, 14);
+	assert_int_equal(restore(AT, 8), 0);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(counts().memory_in, 6);
+	assert_int_equal(restore(AT, 8), -ENOENT);
+	assert_int_equal(restore(AT + 8, 5), 0);
+	assert_int_equal(restore(AT + 40, 1), 0);
+	assert_int_equal(kexec_do(), 0);
+	assert_int_equal(counts().memory_in, 0);
+}
+
 static void test_arrives(void **state)
 {
 	struct luo_extent ext;
@@ -310,7 +353,7 @@ int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_preserve), T(test_arrives), T(test_folio_as_pages), T(test_unclaimed),
+		T(test_preserve), T(test_carried), T(test_arrives), T(test_folio_as_pages), T(test_unclaimed),
 		T(test_unclaimed_recycle), T(test_frozen), T(test_forgotten), T(test_room),
 		T(test_random),
 	};

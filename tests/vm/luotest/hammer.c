@@ -163,7 +163,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) wrong(const char *fm
 		wrong("%s: %d instead of %d", what, got_, want_);	\
 } while (0)
 
-static int call(int fd, unsigned int cmd, void *arg)
+static int hammer_call(int fd, unsigned int cmd, void *arg)
 {
 	me->calls++;
 	return ioctl(fd, cmd, arg) ? -errno : 0;
@@ -202,7 +202,7 @@ static void do_state(void)
 
 	if (s < 0)
 		return;
-	expect("GET_STATE", call(session_fd[s], LIVEUPDATE_SESSION_GET_STATE, &arg), 0);
+	expect("GET_STATE", hammer_call(session_fd[s], LIVEUPDATE_SESSION_GET_STATE, &arg), 0);
 	barrier_passed();
 	for (int f = 0; f < FILES; f++)
 		files += me->file[f].id && me->file[f].in == YES &&
@@ -293,7 +293,7 @@ static void do_probe(void)
 		set(ls->probing, 0);
 		/* Perhaps nobody has it, and it was to stay. */
 		memcpy(arg.name, ls->name, sizeof(arg.name));
-		if (!call(device, LIVEUPDATE_IOCTL_REOPEN_SESSION, &arg))
+		if (!hammer_call(device, LIVEUPDATE_IOCTL_REOPEN_SESSION, &arg))
 			close(arg.fd);
 	}
 }
@@ -309,13 +309,13 @@ static void do_keep(void)
 
 	if (s < 0 || me->session[s].shared)
 		return;
-	expect("SET_FLAGS", call(session_fd[s], LIVEUPDATE_SESSION_SET_FLAGS, &flags), 0);
+	expect("SET_FLAGS", hammer_call(session_fd[s], LIVEUPDATE_SESSION_SET_FLAGS, &flags), 0);
 	close(session_fd[s]);
 	session_fd[s] = -1;
 	if (below(2))
 		usleep(below(3000));
 	memcpy(arg.name, me->session[s].name, sizeof(arg.name));
-	expect("REOPEN", call(device, LIVEUPDATE_IOCTL_REOPEN_SESSION, &arg), 0);
+	expect("REOPEN", hammer_call(device, LIVEUPDATE_IOCTL_REOPEN_SESSION, &arg), 0);
 	session_fd[s] = arg.fd;
 }
 
@@ -390,7 +390,7 @@ static void do_unpreserve(void)
 	s = file->session;
 	arg.token = file->id;
 	set(file->in, MAYBE);
-	expect("unpreserve", call(session_fd[s], LIVEUPDATE_SESSION_UNPRESERVE_FD, &arg), 0);
+	expect("unpreserve", hammer_call(session_fd[s], LIVEUPDATE_SESSION_UNPRESERVE_FD, &arg), 0);
 	set(file->in, NO);
 	if (file_fd[f] < 0)
 		set(file->id, 0);
@@ -541,13 +541,13 @@ static void do_receive(void)
 	if (!c)
 		return;
 	memcpy(&foreign[i], CMSG_DATA(c), sizeof(int));
-	err = call(foreign[i], LIVEUPDATE_SESSION_GET_NAME, &name);
+	err = hammer_call(foreign[i], LIVEUPDATE_SESSION_GET_NAME, &name);
 	if (err)
 		return;		/* a file */
 	if (strncmp((char *)name.name, "hammer ", 7))
 		wrong("a session that was passed has another name");
 	expect("retrieve from an outgoing session",
-	       call(foreign[i], LIVEUPDATE_SESSION_RETRIEVE_FD, &wrong_way), -EINVAL);
+	       hammer_call(foreign[i], LIVEUPDATE_SESSION_RETRIEVE_FD, &wrong_way), -EINVAL);
 }
 
 /* A child that has everything open for a moment. */
@@ -578,7 +578,7 @@ static void do_list(void)
 
 	if (s < 0)
 		return;
-	expect("LIST_FILES", call(session_fd[s], LIVEUPDATE_SESSION_LIST_FILES, &arg), 0);
+	expect("LIST_FILES", hammer_call(session_fd[s], LIVEUPDATE_SESSION_LIST_FILES, &arg), 0);
 	for (unsigned int i = 0; i < arg.nr; i++) {
 		for (f = 0; f < FILES; f++)
 			if (me->file[f].id == info[i].token && me->file[f].in == YES &&
@@ -596,7 +596,7 @@ static void do_rehearse(void)
 
 	if (me_nr || below(20))
 		return;
-	err = call(device, LIVEUPDATE_IOCTL_REHEARSE, &arg);
+	err = hammer_call(device, LIVEUPDATE_IOCTL_REHEARSE, &arg);
 	if (err == -EBUSY)
 		return;		/* it has begun */
 	expect("REHEARSE", err, 0);
