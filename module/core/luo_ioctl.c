@@ -150,6 +150,12 @@ static int luo_respond(struct luo_call *call)
 	return 0;
 }
 
+/* For an answer with nothing new in it: if it cannot be written, nothing has happened. */
+static int luo_answer_and_enter(struct luo_call *call)
+{
+	return luo_respond(call) ?: luo_enter_session(call);
+}
+
 /* -------------------------------------------------------------- the commands */
 
 static int luo_open_session(struct luo_call *call, const u8 *name, u64 generation,
@@ -206,10 +212,7 @@ static int luo_call_preserve_fd(struct luo_call *call)
 	struct liveupdate_session_preserve_fd *arg = &call->arg->preserve_fd;
 	int err;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	err = luo_file_preserve(call->session, arg->token, arg->fd);
@@ -256,10 +259,7 @@ static int luo_call_finish(struct luo_call *call)
 	if (call->arg->finish.reserved)
 		return -EINVAL;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	err = luo_files_finish(call->session);
@@ -382,10 +382,7 @@ static int luo_call_unpreserve_fd(struct luo_call *call)
 	if (arg->reserved)
 		return -EINVAL;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	err = luo_file_unpreserve_token(call->session, arg->token);
@@ -401,10 +398,7 @@ static int luo_call_set_flags(struct luo_call *call)
 	if (flags & ~LUO_SESSION_FLAGS)
 		return -EINVAL;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	call->session->flags = flags;
@@ -476,10 +470,7 @@ static int luo_call_recycle(struct luo_call *call)
 	err = luo_kexec ? luo_kexec->ready() : 0;
 	if (err)
 		return err;
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	err = luo_session_recycle(call->session, flags & LIVEUPDATE_RECYCLE_KEEP_FILES);
@@ -525,10 +516,7 @@ static int luo_call_freeze(struct luo_call *call)
 	if (call->arg->freeze.reserved)
 		return -EINVAL;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	err = luo_files_prefreeze(call->session);
@@ -545,10 +533,7 @@ static int luo_call_thaw(struct luo_call *call)
 	if (call->arg->thaw.reserved)
 		return -EINVAL;
 
-	err = luo_respond(call);
-	if (err)
-		return err;
-	err = luo_enter_session(call);
+	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
 	call->session->early = false;
