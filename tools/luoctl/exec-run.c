@@ -126,6 +126,7 @@ static void drop_lock(struct exec *exec)
 struct child_report {
 	int unstored; /* errno of taking back that files are stored */
 	int started; /* errno of the start; 0 only with @unstored */
+	bool stored; /* it did not start, and what was stored is so again */
 };
 
 static void become_command(struct exec *exec, bool unstore, int report_fd)
@@ -148,6 +149,12 @@ static void become_command(struct exec *exec, bool unstore, int report_fd)
 	if (!report.unstored) {
 		execvp(exec->argv[0], exec->argv);
 		report.started = errno;
+		/* Nothing has run, so it fits as before, whatever becomes of our parent. */
+		if (unstore) {
+			exec->files.stored = true;
+			report.stored = !manifest_write(exec->manifest_fd, exec->slot_size,
+							&exec->files);
+		}
 	}
 	if (write(report_fd, &report, sizeof(report)) != sizeof(report))
 		_exit(126);
@@ -189,8 +196,8 @@ static int start_command(struct exec *exec)
 	close(pipe_fds[0]);
 	/* The child's copy of it has gone on. One that was killed may have written it. */
 	if (unstore && !report.unstored) {
-		exec->files.stored = false;
-		exec->files.seq++;
+		exec->files.stored = report.stored;
+		exec->files.seq += 1 + report.stored;
 	}
 	if (n == sizeof(report)) {
 		waitpid(pid, NULL, 0);
