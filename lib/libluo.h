@@ -734,7 +734,7 @@ int luo_session_recycle(struct luo_session *session, unsigned int flags);
  * enum luo_listed_state - who has a session
  * @LUO_LISTED_OPEN:    Somebody.
  * @LUO_LISTED_WAITING: Nobody: an incoming one waits to be retrieved, an
- *                       outgoing one goes to the next kernel all the same.
+ *                      outgoing one goes to the next kernel all the same.
  * @LUO_LISTED_DAMAGED: It cannot be retrieved.
  */
 enum luo_listed_state {
