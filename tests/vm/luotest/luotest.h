@@ -86,11 +86,6 @@ void edge_make(void);
  */
 void sizes(const char *what, int fd, unsigned long cmd, const void *arg,
 	   uint32_t size, void (*again)(void *arg, int *fd));
-/*
- * Leaves a child behind that keeps all fds, until it is killed (its pid is in
- * /run/luotest-NAME.pid). The parent's part of the program ends here.
- */
-void stay_behind(const char *name);
 
 /* ---- subcommands ---- */
 int cmd_hold(int argc, char **argv);
@@ -117,6 +112,8 @@ int cmd_kinds_hold(int argc, char **argv);
 int cmd_kinds_check(int argc, char **argv);
 int cmd_hammer(int argc, char **argv);
 int cmd_failnth(int argc, char **argv);
+int cmd_better_hold(int argc, char **argv);
+int cmd_better_check(int argc, char **argv);
 int cmd_many(int argc, char **argv);
 int cmd_many_check(int argc, char **argv);
 

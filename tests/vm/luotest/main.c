@@ -204,6 +204,8 @@ static const struct {
 	{ "family", cmd_family, "WORD...: a script for files of the sample module, see family.c" },
 	{ "hammer", cmd_hammer, "SEED ROUND [last]: check what the round before has left, then go on" },
 	{ "failnth", cmd_failnth, "out | in FILE | run COMMAND...: every allocation of the module fails" },
+	{ "better-hold", cmd_better_hold, "files with which others have their troubles" },
+	{ "better-check", cmd_better_check, "the same after an update" },
 	{ "many", cmd_many, "SESSIONS FILES [together]: preserve, measure each, stay behind" },
 	{ "many-check", cmd_many_check, "SESSIONS FILES: retrieve, compare, measure each" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
