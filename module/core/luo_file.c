@@ -1070,13 +1070,13 @@ u32 luo_files_list(struct luo_session *session, u64 first,
 unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
 				 struct luo_file_entry *entry, unsigned int room)
 {
-	struct luo_file *file = *nr ? luo_file_find(session, *token) : NULL;
+	struct luo_file *last = *nr ? luo_file_find(session, *token) : NULL;
+	struct luo_file *file = list_entry(&session->files, struct luo_file, list);
 	unsigned int n = 0;
 
 	/* Damaged ones may have the token of another. */
-	if (file && file->nr != *nr)
-		file = NULL;
-	file = list_prepare_entry(file, &session->files, list);
+	if (last && last->nr == *nr)
+		file = last;
 	list_for_each_entry_continue(file, &session->files, list) {
 		if (n == room)
 			break;
