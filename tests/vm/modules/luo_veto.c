@@ -22,11 +22,13 @@ MODULE_PARM_DESC(preserve_error, "errno that preserve fails with");
 static int retrieve_error;
 module_param(retrieve_error, int, 0644);
 MODULE_PARM_DESC(retrieve_error, "errno that retrieve fails with");
-static bool hold_preserve, hold_retrieve;
+static bool hold_preserve, hold_retrieve, hold_freeze;
 module_param(hold_preserve, bool, 0644);
 MODULE_PARM_DESC(hold_preserve, "preserve does not return as long as this is set");
 module_param(hold_retrieve, bool, 0644);
 MODULE_PARM_DESC(hold_retrieve, "retrieve does not return as long as this is set");
+module_param(hold_freeze, bool, 0644);
+MODULE_PARM_DESC(hold_freeze, "freeze does not return as long as this is set");
 static unsigned int held;
 module_param(held, uint, 0444);
 MODULE_PARM_DESC(held, "calls that have waited, or wait");
@@ -120,6 +122,7 @@ static int veto_freeze(struct liveupdate_file_op_args *args)
 {
 	struct veto *veto = args->file->private_data;
 
+	wait_while(&hold_freeze);
 	if (freeze_error)
 		return -freeze_error;
 	frozen++;
