@@ -101,7 +101,7 @@ demo:
 	@$(VM)/demo $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 bench:
-	@$(VM)/bench $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+	@$(VM)/bench $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(SCALE),--scale)
 
 vm-shell:
 	@$(VM)/run --shell $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) \
@@ -124,7 +124,7 @@ help:
 	@echo "make vm-shell          a shell in a VM; FROM= TO= as above"
 	@echo "make deb               Debian packages, in build/deb"
 	@echo "make check-deb         install, upgrade and remove them on throw-away machines (long)"
-	@echo "make bench             measure: preserve, freeze, retrieve, blackout"
+	@echo "make bench             measure: preserve, freeze, retrieve, blackout, 100,000 files (SCALE=1: only that)"
 	@echo "make check-debug       the VM cases on a kernel of our own with every check on (long)"
 	@echo "make fuzz              search for inputs that break the core; TIME=60 TARGET=image|ioctl SEED="
 	@echo "make coverage          how much of the portable core the unit tests reach"

@@ -180,6 +180,12 @@ enum luo_blackout {
  * @blackout:     Indexed by enum luo_blackout: nanoseconds since reboot(2)
  *                was called in the previous kernel; 0 is unknown.
  * @last_error:   Why the last load, freeze or arrival failed; empty if none.
+ * @limit:        Bytes that may be preserved at most.
+ * @kept:         Bytes that the next kernel would be told to keep: @bytes_out,
+ *                and what describes them.
+ * @sessions_damaged: Incoming sessions that cannot be retrieved.
+ * @files_failed: Incoming files that cannot be retrieved.
+ * @files_unknown: Incoming files of a kind that nobody here can restore (yet).
  */
 struct luo_status {
 	size_t size;
@@ -200,6 +206,11 @@ struct luo_status {
 	uint64_t bytes_in;
 	uint64_t blackout[LUO_BLACKOUT_COUNT];
 	char last_error[LUO_ERROR_SIZE];
+	uint64_t limit;
+	uint64_t kept;
+	uint64_t sessions_damaged;
+	uint64_t files_failed;
+	uint64_t files_unknown;
 };
 
 /**
@@ -215,6 +226,42 @@ struct luo_status {
  * (size is too small); -EACCES, -EIO, -ENOMEM from reading.
  */
 int luo_system_get_status(struct luo_system *system, struct luo_status *status);
+
+/**
+ * struct luo_watch - waits for changes of the module's state
+ *
+ * Opaque. A program that also waits for other things does so in another thread.
+ */
+struct luo_watch;
+
+/**
+ * luo_watch_new() - wait for changes of the module's state
+ * @system:    Handle; not needed any more afterwards.
+ * @ret_watch: The watch; luo_watch_free() it.
+ *
+ * Changes that come after this call are not missed.
+ *
+ * Return: 0; -ENOENT (no module), -EACCES, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int luo_watch_new(struct luo_system *system, struct luo_watch **ret_watch);
+
+/**
+ * luo_watch_wait() - until the state or the image may have changed
+ * @watch:      Watch.
+ * @timeout_ms: How long; -1 for ever.
+ *
+ * Compare what luo_system_get_status() says: it may also wake for nothing, and
+ * several changes may be seen as one.
+ *
+ * Return: 1; 0 (timeout); -EINTR (a signal), -ENODEV (the module was unloaded).
+ */
+int luo_watch_wait(struct luo_watch *watch, int timeout_ms);
+
+/**
+ * luo_watch_free() - wait no more
+ * @watch: May be NULL.
+ */
+void luo_watch_free(struct luo_watch *watch);
 
 /* --------------------------------------------------- device and sessions */
 
@@ -680,6 +727,95 @@ enum luo_recycle_flags {
  * has happened.
  */
 int luo_session_recycle(struct luo_session *session, unsigned int flags);
+
+/* ------------------------------------------------------------------- lists */
+
+/**
+ * enum luo_listed_state - who has a session
+ * @LUO_LISTED_OPEN:    Somebody.
+ * @LUO_LISTED_WAITING: Nobody: an incoming one waits to be retrieved, an
+ *                      outgoing one goes to the next kernel all the same.
+ * @LUO_LISTED_DAMAGED: It cannot be retrieved.
+ */
+enum luo_listed_state {
+	LUO_LISTED_OPEN = 0,
+	LUO_LISTED_WAITING = 1,
+	LUO_LISTED_DAMAGED = 2,
+};
+
+/**
+ * struct luo_listed_session - a session as others see it
+ * @size:       sizeof(struct luo_listed_session) as the library knows it.
+ * @id:         Number by which its files refer to it. No other session has it
+ *              before the module is loaded again.
+ * @direction:  enum luo_direction
+ * @state:      enum luo_listed_state
+ * @flags:      enum luo_session_flags
+ * @generation: Of the live update that first carried it; 0: none has yet.
+ * @files:      Number of files.
+ * @bytes:      Memory of these.
+ * @name:       Any bytes; a damaged session may have none.
+ */
+struct luo_listed_session {
+	size_t size;
+	uint64_t id;
+	int direction;
+	int state;
+	unsigned int flags;
+	uint64_t generation;
+	uint64_t files;
+	uint64_t bytes;
+	char name[LUO_SESSION_NAME_SIZE];
+};
+
+/**
+ * typedef luo_listed_session_cb - told about each session
+ * @session:  Valid during the call only.
+ * @userdata: As given to luo_system_list_sessions().
+ *
+ * Return: 0 to go on; anything else ends the list and is returned from it.
+ */
+typedef int (*luo_listed_session_cb)(const struct luo_listed_session *session, void *userdata);
+
+/**
+ * luo_system_list_sessions() - which sessions there are
+ * @system:   Handle.
+ * @callback: Called once for each session: outgoing ones first, each kind in
+ *            order of creation.
+ * @userdata: Given to @callback.
+ *
+ * Needs root, and not the device. What comes or goes meanwhile is in the list
+ * or not.
+ *
+ * Return: 0; what @callback returned; -ENOENT (no module), -EACCES, -EBADMSG
+ * (a table that is not understood), -EIO, -ENOMEM.
+ */
+int luo_system_list_sessions(struct luo_system *system, luo_listed_session_cb callback,
+			     void *userdata);
+
+/**
+ * typedef luo_listed_file_cb - told about each file
+ * @session:  Number of its session.
+ * @file:     Valid during the call only.
+ * @userdata: As given to luo_system_list_files().
+ *
+ * Return: 0 to go on; anything else ends the list and is returned from it.
+ */
+typedef int (*luo_listed_file_cb)(uint64_t session, const struct luo_file_info *file,
+				  void *userdata);
+
+/**
+ * luo_system_list_files() - which files there are, in all sessions
+ * @system:   Handle.
+ * @callback: Called once for each file, in order of preservation; sessions are
+ *            in the order of luo_system_list_sessions().
+ * @userdata: Given to @callback.
+ *
+ * As luo_system_list_sessions(); may wait for what is being done in a session.
+ *
+ * Return: as luo_system_list_sessions().
+ */
+int luo_system_list_files(struct luo_system *system, luo_listed_file_cb callback, void *userdata);
 
 /* ------------------------------------------------------- looking at files */
 

@@ -347,6 +347,14 @@ int luo_system_get_status(struct luo_system *system, struct luo_status *status)
 		known.sessions_in = read_number(system, "sessions_in");
 		known.files_in = read_number(system, "files_in");
 		known.bytes_in = read_number(system, "bytes_in");
+		known.limit = read_number(system, "limit");
+		known.kept = read_number(system, "kept");
+		/* Counted at each read, so only where there can be any. */
+		if (known.sessions_in) {
+			known.sessions_damaged = read_number(system, "orphans/sessions_damaged");
+			known.files_failed = read_number(system, "orphans/files_failed");
+			known.files_unknown = read_number(system, "orphans/files_unknown");
+		}
 		for (unsigned int i = 0; i < LUO_BLACKOUT_COUNT; i++) {
 			snprintf(name, sizeof(name), "blackout/%s", moments[i]);
 			known.blackout[i] = read_number(system, name);

@@ -27,7 +27,8 @@
 struct luo_stats luo_stats;
 u64 luo_generation;
 DECLARE_RWSEM(luo_freeze_sem);
-bool luo_frozen;	/* for those who do not wait */
+static bool luo_frozen;	/* for those who do not wait */
+static void (*luo_notify)(void);
 const struct luo_kexec_ops *luo_kexec;
 
 static DEFINE_SPINLOCK(luo_reason_lock);
@@ -68,6 +69,7 @@ int luo_core_init(const struct luo_mem_ops *mem, u64 nonce)
 	luo_generation = 0;
 	luo_reason[0] = '\0';
 	luo_kexec = NULL;
+	luo_notify = NULL;
 
 	luo_flbs_init();
 	err = luo_memory_init();
@@ -119,6 +121,25 @@ int luo_core_carry(void)
 	return err;
 }
 
+void luo_core_set_notify(void (*notify)(void))
+{
+	WRITE_ONCE(luo_notify, notify);
+}
+
+void luo_state_changed(void)
+{
+	void (*notify)(void) = READ_ONCE(luo_notify);
+
+	if (notify)
+		notify();
+}
+
+static void luo_set_frozen(bool frozen)
+{
+	WRITE_ONCE(luo_frozen, frozen);
+	luo_state_changed();
+}
+
 int luo_core_freeze(struct luo_root_ser **ret_root)
 {
 	int err;
@@ -127,16 +148,17 @@ int luo_core_freeze(struct luo_root_ser **ret_root)
 	if (err)
 		return err;
 
+	luo_set_frozen(true);
 	/* The only step that allocates, and before anything is frozen. */
 	err = luo_sessions_carry() ?: luo_memory_carry() ?: luo_image_write(ret_root);
 	if (err) {
 		up_write(&luo_freeze_sem);
+		luo_set_frozen(false);
 		return err;
 	}
 	if (luo_outcome.carried)
 		pr_info("%llu incoming sessions are not finished, and go on to the next kernel\n",
 			luo_outcome.carried);
-	WRITE_ONCE(luo_frozen, true);
 	return 0;
 }
 
@@ -145,8 +167,8 @@ void luo_core_thaw(void)
 	luo_memory_thaw();
 	luo_sessions_unfreeze();
 	luo_image_thaw();
-	WRITE_ONCE(luo_frozen, false);
 	up_write(&luo_freeze_sem);
+	luo_set_frozen(false);
 }
 
 /* Somebody else's freeze may come between ours and the look at it: as good. */
@@ -186,6 +208,14 @@ void luo_core_counts(struct luo_counts *ret)
 		.memory_in = atomic64_read(&luo_stats.memory[1]),
 		.generation = luo_generation,
 	};
+}
+
+int luo_core_state(void)
+{
+	if (READ_ONCE(luo_frozen))
+		return LIVEUPDATE_STATE_FROZEN;
+	return atomic64_read(&luo_stats.sessions[1]) ? LIVEUPDATE_STATE_UPDATED :
+						       LIVEUPDATE_STATE_NORMAL;
 }
 
 bool luo_core_idle(void)

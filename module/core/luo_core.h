@@ -500,9 +500,120 @@ struct luo_counts {
 	u64 generation;
 };
 
-/* These two never wait, not even for a freeze. */
+/* These three never wait, not even for a freeze. */
 void luo_core_counts(struct luo_counts *ret);
+int luo_core_state(void);	/* LIVEUPDATE_STATE_* */
 bool luo_core_idle(void);	/* nothing preserved, nothing incoming: may unload */
+
+/**
+ * luo_core_set_notify() - somebody wants to know when the state changes
+ * @notify: called after each change, and now and then without one; must not
+ *          sleep. NULL: nobody any more, when nothing can happen any more.
+ */
+void luo_core_set_notify(void (*notify)(void));
+
+/*
+ * ------------------------------------------------- lists for those who look on
+ */
+
+/**
+ * struct luo_cursor - how far somebody has come in a list
+ * @session:  where it stands, with a reference; NULL: nowhere
+ * @id:       of @session when it came there
+ * @incoming: which list
+ * @inside:   @session has more files
+ * @nr:       of the file where it stands
+ * @token:    the same
+ *
+ * Zeroed it is at the start. What comes or goes meanwhile may be in the list or
+ * not; everything else is in it once, in order: outgoing sessions first.
+ */
+struct luo_cursor {
+	struct luo_session *session;
+	u64 id;
+	bool incoming;
+	bool inside;
+	u64 nr;
+	u64 token;
+};
+
+/* Gives back the reference. The cursor is at the start then. */
+void luo_cursor_reset(struct luo_cursor *cursor);
+
+/**
+ * struct luo_session_entry - a session in a list
+ * @name:       as its user gave it; a damaged one may have none
+ * @id:         its number, until the module is unloaded
+ * @incoming:   came from the previous kernel
+ * @claimed:    somebody has it
+ * @damaged:    cannot be retrieved
+ * @flags:      LIVEUPDATE_SESSION_*
+ * @generation: of the update that first carried it; 0: none has yet
+ * @files:      number of files
+ * @pages:      4 KiB pages of these
+ */
+struct luo_session_entry {
+	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
+	u64 id;
+	bool incoming;
+	bool claimed;
+	bool damaged;
+	u32 flags;
+	u64 generation;
+	u64 files;
+	u64 pages;
+};
+
+/**
+ * luo_core_list_sessions() - the next sessions
+ * @cursor: goes on behind them
+ * @entry:  the sessions
+ * @room:   in @entry
+ *
+ * Waits for no freeze and no session, and holds a lock as long as it takes to
+ * copy @room entries.
+ *
+ * Return: number of entries; less than @room at the end.
+ */
+unsigned int luo_core_list_sessions(struct luo_cursor *cursor,
+				    struct luo_session_entry *entry, unsigned int room);
+
+/**
+ * struct luo_file_entry - a file in a list
+ * @session: id of its session
+ * @info:    as LIVEUPDATE_SESSION_LIST_FILES tells it
+ */
+struct luo_file_entry {
+	u64 session;
+	struct liveupdate_file_info info;
+};
+
+/**
+ * luo_core_list_files() - the next files, of all sessions
+ * @cursor: goes on behind them
+ * @entry:  the files, in order of preservation
+ * @room:   in @entry
+ *
+ * Waits for no freeze, but for a command that is at work in a session. Holds that
+ * session as long as it takes to copy @room entries.
+ *
+ * Return: number of entries; 0 at the end. -EINTR when killed.
+ */
+int luo_core_list_files(struct luo_cursor *cursor, struct luo_file_entry *entry,
+			unsigned int room);
+
+/**
+ * struct luo_orphans - what arrived and may never be used
+ * @sessions_damaged: sessions that answer EIO
+ * @files_failed:     files that cannot be retrieved
+ * @files_unknown:    files that nobody here can restore (yet)
+ */
+struct luo_orphans {
+	u64 sessions_damaged, files_failed, files_unknown;
+};
+
+/* Looks at each incoming file. 0, -EINTR; see luo_core_list_files(). */
+int luo_core_orphans(struct luo_orphans *ret);
 
 /* A reason for the user: goes to the log, and is what last_error shows. No newline. */
 __printf(1, 2) void luo_error(const char *fmt, ...);

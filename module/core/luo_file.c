@@ -270,6 +270,7 @@ static void luo_file_publish(struct luo_file *file)
 {
 	struct luo_session *session = file->key.session;
 
+	file->nr = ++session->last_file;
 	list_add_tail(&file->list, &session->files);
 	session->nr_files++;
 	atomic64_inc(&luo_stats.files[session->incoming]);
@@ -1018,6 +1019,18 @@ static u32 luo_file_state(const struct luo_file *file)
 	return known ? LIVEUPDATE_FILE_WAITING : LIVEUPDATE_FILE_UNKNOWN;
 }
 
+static void luo_file_get_info(const struct luo_file *file, struct liveupdate_file_info *info)
+{
+	*info = (struct liveupdate_file_info){
+		.token = file->key.token,
+		.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
+		.state = luo_file_state(file),
+		.error = file->status < 0 ? -file->status : 0,
+	};
+	strscpy_pad((char *)info->compatible, file->key.session->incoming ?
+		    file->compatible : file->handler->compatible, sizeof(info->compatible));
+}
+
 /**
  * luo_files_list() - what is in a session
  * @session: the session, locked
@@ -1039,18 +1052,41 @@ u32 luo_files_list(struct luo_session *session, u64 first,
 			break;
 		if (i++ < first)
 			continue;
-		info[nr] = (struct liveupdate_file_info){
-			.token = file->key.token,
-			.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
-			.state = luo_file_state(file),
-			.error = file->status < 0 ? -file->status : 0,
-		};
-		strscpy_pad((char *)info[nr].compatible, session->incoming ?
-			    file->compatible : file->handler->compatible,
-			    sizeof(info[nr].compatible));
-		nr++;
+		luo_file_get_info(file, &info[nr++]);
 	}
 	return nr;
+}
+
+/**
+ * luo_files_list_next() - what is in a session, bit by bit
+ * @session: the session, locked
+ * @nr:      number of the last file that was listed, 0 at first
+ * @token:   its token, by which it is found again if it is still there
+ * @entry:   those that follow
+ * @room:    in @entry
+ *
+ * Return: number of records written.
+ */
+unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
+				 struct luo_file_entry *entry, unsigned int room)
+{
+	struct luo_file *last = *nr ? luo_file_find(session, *token) : NULL;
+	struct luo_file *file = list_entry(&session->files, struct luo_file, list);
+	unsigned int n = 0;
+
+	/* Damaged ones may have the token of another. */
+	if (last && last->nr == *nr)
+		file = last;
+	list_for_each_entry_continue(file, &session->files, list) {
+		if (n == room)
+			break;
+		if (file->nr <= *nr)
+			continue;
+		luo_file_get_info(file, &entry[n++].info);
+		*nr = file->nr;
+		*token = file->key.token;
+	}
+	return n;
 }
 
 /* The session is forgotten, and what it holds stays reserved. */

@@ -541,6 +541,7 @@ int luo_core_receive(u64 phys, u64 nonce)
 	if (!luo_flbs_receive_end())
 		r.damaged = true;
 	luo_generation = le64_to_cpu(root->generation);
+	luo_state_changed();
 	if (r.damaged) {
 		luo_error("the handover image is damaged; what is not understood stays reserved");
 		return -EUCLEAN;

@@ -22,6 +22,10 @@
  * Handlers and others may ask for FLBs with any of the locks above these held,
  * and for memory with any lock. The hash tables lock for themselves, inside of
  * all these.
+ *
+ * The lists for those who only want to know (luo_core_list_sessions() and
+ * luo_core_list_files()) do without luo_freeze_sem: a freeze changes nothing that
+ * they show, and they must neither wait for one nor let one wait.
  */
 #ifndef LUO_INTERNAL_H
 #define LUO_INTERNAL_H
@@ -108,6 +112,10 @@ struct luo_reader;
  * @name:       padded with zeros, a key of luo_names
  * @node:       in luo_names, if @named
  * @list:       in luo_sessions, when published
+ * @id:         number in lists for users, grows along luo_sessions; 0: not in
+ *              there. A recycled session has another. Protected by
+ *              luo_sessions_lock, as are @list and @refs
+ * @refs:       of the session's life, and of cursors that stand on it
  * @incoming:   came from the previous kernel
  * @named:      can be found by name
  * @claimed:    has a struct file
@@ -122,6 +130,7 @@ struct luo_reader;
  * @flags:      LIVEUPDATE_SESSION_*, as the user has set them
  * @files:      in order of preservation
  * @nr_files:   in @files
+ * @last_file:  number of the file that came last
  * @nr_pages:   4 KiB pages in their extents
  * @early:      LIVEUPDATE_SESSION_FREEZE: its files stay the same
  * @frozen:     its files are, by an update
@@ -131,6 +140,8 @@ struct luo_session {
 	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
 	struct rhash_head node;
 	struct list_head list;
+	u64 id;
+	unsigned int refs;
 	bool incoming;
 	bool named;
 	bool claimed;
@@ -143,6 +154,7 @@ struct luo_session {
 	u32 flags;
 	struct list_head files;
 	u64 nr_files;
+	u64 last_file;
 	u64 nr_pages;
 	bool early;
 	bool frozen;
@@ -183,6 +195,7 @@ struct luo_file_key {
  * @id:         identity of the file
  * @id_node:    in luo_ids, if @has_id
  * @list:       in the session's list of files
+ * @nr:         grows along that list
  * @handler:    pinned; NULL: not looked for yet
  * @file:       the file itself; NULL: not retrieved
  * @data:       serialized_data of the handler
@@ -210,6 +223,7 @@ struct luo_file {
 	unsigned long id;
 	struct rhash_head id_node;
 	struct list_head list;
+	u64 nr;
 	struct liveupdate_file_handler *handler;
 	struct file *file;
 	u64 data;
@@ -242,6 +256,8 @@ int luo_file_unpreserve_token(struct luo_session *session, u64 token);
 void luo_files_unpreserve(struct luo_session *session);
 u32 luo_files_list(struct luo_session *session, u64 first,
 		   struct liveupdate_file_info *info, u32 room);
+unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
+				 struct luo_file_entry *entry, unsigned int room);
 int luo_files_finish(struct luo_session *session);
 
 int luo_files_preserve_again(struct luo_session *session);
@@ -331,7 +347,7 @@ struct luo_stats {
 };
 
 extern struct luo_stats luo_stats;
-extern bool luo_frozen;
+void luo_state_changed(void);
 extern const struct luo_kexec_ops *luo_kexec;	/* NULL: none yet */
 extern u64 luo_generation;	/* of this kernel; changed by luo_core_receive() only */
 extern struct rw_semaphore luo_freeze_sem;

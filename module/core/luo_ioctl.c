@@ -289,9 +289,7 @@ static int luo_call_get_state(struct luo_call *call)
 	luo_core_counts(&counts);
 	*arg = (struct liveupdate_ioctl_get_state){
 		.size = arg->size,
-		.state = READ_ONCE(luo_frozen) ? LIVEUPDATE_STATE_FROZEN :
-			 counts.sessions_in ? LIVEUPDATE_STATE_UPDATED :
-			 LIVEUPDATE_STATE_NORMAL,
+		.state = luo_core_state(),
 		.generation = counts.generation,
 		.sessions_out = counts.sessions_out,
 		.files_out = counts.files_out,

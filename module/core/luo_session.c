@@ -34,8 +34,14 @@
  * were retrieved stay so. A damaged session answers EIO and keeps its memory.
  * When two incoming sessions have one name, the newer answers.
  *
+ * Lists: who looks on (struct luo_cursor) goes from session to session by the
+ * number that each gets when it is put into its list. A reference to the one
+ * where it stands makes the next step a single one; a session that has left the
+ * list meanwhile has no number any more, and then the place is looked for.
+ *
  * Locks: see luo_internal.h. The struct file owns the session, so neither
- * ioctl nor release need a reference count.
+ * ioctl nor release need a reference count; the one that there is keeps the
+ * memory of a session that is gone for a cursor that stands on it.
  */
 #include "luo_internal.h"
 
@@ -64,6 +70,8 @@ static struct luo_records luo_session_records = {
 };
 static u64 luo_nr_outgoing;
 static u64 luo_nr_carried;	/* incoming ones that have room, too: all or none */
+
+static u64 luo_last_id;
 
 struct luo_outcome luo_outcome;
 
@@ -118,6 +126,7 @@ static struct luo_session *luo_session_alloc(bool incoming)
 
 	if (!session)
 		return NULL;
+	session->refs = 1;
 	session->incoming = incoming;
 	/* What arrived would be lost with us. */
 	session->pinned = incoming;
@@ -132,14 +141,40 @@ static struct luo_session *luo_session_alloc(bool incoming)
 	return session;
 }
 
+/* Called with luo_sessions_lock held. */
+static void luo_session_put(struct luo_session *session)
+{
+	if (--session->refs)
+		return;
+	mutex_destroy(&session->lock);
+	kfree(session);
+}
+
+/* There is one less. What is left of it goes with the last cursor. */
 static void luo_session_free(struct luo_session *session)
 {
 	luo_records_resize(&session->records, 0);
-	atomic64_dec(&luo_stats.sessions[session->incoming]);
-	mutex_destroy(&session->lock);
+	if (atomic64_dec_and_test(&luo_stats.sessions[session->incoming]))
+		luo_state_changed();
 	if (session->pinned)
 		module_put(THIS_MODULE);
-	kfree(session);
+
+	mutex_lock(&luo_sessions_lock);
+	luo_session_put(session);
+	mutex_unlock(&luo_sessions_lock);
+}
+
+/* These two are called with luo_sessions_lock held. */
+static void luo_session_list(struct luo_session *session)
+{
+	session->id = ++luo_last_id;
+	list_add_tail(&session->list, &luo_sessions[session->incoming]);
+}
+
+static void luo_session_unlist(struct luo_session *session)
+{
+	session->id = 0;
+	list_del_init(&session->list);
 }
 
 /* Room for all that have it, and for so many more. Called with luo_sessions_lock held. */
@@ -212,7 +247,7 @@ static struct file *luo_session_getfile(struct luo_session *session)
 static void luo_session_destroy(struct luo_session *session)
 {
 	mutex_lock(&luo_sessions_lock);
-	list_del_init(&session->list);
+	luo_session_unlist(session);
 	luo_session_remove_name(session);
 	luo_nr_outgoing--;
 	luo_sessions_make_room(0);
@@ -388,7 +423,7 @@ void luo_session_publish(struct file *file, u32 flags)
 
 	down_read(&luo_freeze_sem);
 	mutex_lock(&luo_sessions_lock);
-	list_add_tail(&session->list, &luo_sessions[0]);
+	luo_session_list(session);
 	mutex_unlock(&luo_sessions_lock);
 	up_read(&luo_freeze_sem);
 }
@@ -416,7 +451,7 @@ static void luo_session_drop(struct luo_session *session)
 	mutex_unlock(&session->lock);
 
 	mutex_lock(&luo_sessions_lock);
-	list_del(&session->list);
+	luo_session_unlist(session);
 	luo_session_remove_name(session);
 	luo_session_uncount_carried();
 	mutex_unlock(&luo_sessions_lock);
@@ -542,10 +577,11 @@ static int luo_session_turn(struct luo_session *session)
 	luo_nr_outgoing++;
 	luo_session_uncount_carried();
 	session->generation = 0;
-	list_del(&session->list);
-	list_add_tail(&session->list, &luo_sessions[0]);
-	atomic64_dec(&luo_stats.sessions[1]);
+	luo_session_unlist(session);
+	luo_session_list(session);
 	atomic64_inc(&luo_stats.sessions[0]);
+	if (atomic64_dec_and_test(&luo_stats.sessions[1]))
+		luo_state_changed();
 	/* The struct file holds the module. */
 	session->pinned = false;
 	module_put(THIS_MODULE);
@@ -808,11 +844,147 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 n
 	if (ser->flags || !session->generation || session->generation > newest)
 		session->err = -EIO;
 	if (!err)
-		list_add_tail(&session->list, &luo_sessions[1]);
+		luo_session_list(session);
 	mutex_unlock(&luo_sessions_lock);
 	if (err) {
 		luo_session_free(session);
 		return ERR_PTR(err);
 	}
 	return session;
+}
+
+/* --------------------------------------------------------------------- lists */
+
+/* Called with luo_sessions_lock held. */
+static void luo_cursor_leave(struct luo_cursor *cursor)
+{
+	if (cursor->session)
+		luo_session_put(cursor->session);
+	cursor->session = NULL;
+}
+
+void luo_cursor_reset(struct luo_cursor *cursor)
+{
+	mutex_lock(&luo_sessions_lock);
+	luo_cursor_leave(cursor);
+	mutex_unlock(&luo_sessions_lock);
+	*cursor = (struct luo_cursor){};
+}
+
+/* The next session of the same list. Called with luo_sessions_lock held. */
+static bool luo_cursor_step(struct luo_cursor *cursor)
+{
+	struct list_head *head = &luo_sessions[cursor->incoming];
+	struct luo_session *session = cursor->session;
+
+	if (session && session->id != cursor->id)
+		session = NULL;
+	session = list_prepare_entry(session, head, list);
+	list_for_each_entry_continue(session, head, list)
+		if (session->id > cursor->id)
+			break;
+	luo_cursor_leave(cursor);
+	if (&session->list == head)
+		return false;
+	session->refs++;
+	cursor->session = session;
+	cursor->id = session->id;
+	return true;
+}
+
+/* Of either. Called with luo_sessions_lock held. */
+static bool luo_cursor_next(struct luo_cursor *cursor)
+{
+	if (luo_cursor_step(cursor))
+		return true;
+	if (cursor->incoming)
+		return false;
+	cursor->incoming = true;
+	cursor->id = 0;
+	return luo_cursor_step(cursor);
+}
+
+/* Its numbers may be about to change, but each is right by itself. */
+static void luo_session_describe(const struct luo_session *session,
+				 struct luo_session_entry *entry)
+{
+	*entry = (struct luo_session_entry){
+		.id = session->id,
+		.incoming = session->incoming,
+		.claimed = session->claimed,
+		.damaged = session->err,
+		.flags = READ_ONCE(session->flags),
+		.generation = session->generation,
+		.files = READ_ONCE(session->nr_files),
+		.pages = READ_ONCE(session->nr_pages),
+	};
+	memcpy(entry->name, session->name, sizeof(entry->name));
+}
+
+unsigned int luo_core_list_sessions(struct luo_cursor *cursor,
+				    struct luo_session_entry *entry, unsigned int room)
+{
+	unsigned int nr = 0;
+
+	mutex_lock(&luo_sessions_lock);
+	while (nr < room && luo_cursor_next(cursor))
+		luo_session_describe(cursor->session, &entry[nr++]);
+	mutex_unlock(&luo_sessions_lock);
+	return nr;
+}
+
+int luo_core_list_files(struct luo_cursor *cursor, struct luo_file_entry *entry,
+			unsigned int room)
+{
+	unsigned int nr = 0, more;
+	int err;
+
+	while (nr < room) {
+		if (!cursor->inside) {
+			mutex_lock(&luo_sessions_lock);
+			cursor->inside = luo_cursor_next(cursor);
+			mutex_unlock(&luo_sessions_lock);
+			if (!cursor->inside)
+				break;
+			cursor->nr = 0;
+		}
+		/* It may be gone by now; then it has no files. */
+		err = mutex_lock_killable(&cursor->session->lock);
+		if (err)
+			return nr ? (int)nr : err;
+		more = luo_files_list_next(cursor->session, &cursor->nr, &cursor->token,
+					   entry + nr, room - nr);
+		mutex_unlock(&cursor->session->lock);
+		for (; more; more--)
+			entry[nr++].session = cursor->id;
+		cursor->inside = nr == room;
+		cond_resched();
+	}
+	return nr;
+}
+
+int luo_core_orphans(struct luo_orphans *ret)
+{
+	struct luo_cursor cursor = { .incoming = true };
+	struct luo_session_entry session[4];
+	struct luo_file_entry file[8];
+	struct luo_orphans sum = { };
+	int nr;
+
+	while ((nr = luo_core_list_sessions(&cursor, session, ARRAY_SIZE(session))))
+		while (nr--)
+			sum.sessions_damaged += session[nr].damaged;
+	luo_cursor_reset(&cursor);
+
+	cursor.incoming = true;
+	while ((nr = luo_core_list_files(&cursor, file, ARRAY_SIZE(file))) > 0) {
+		while (nr--) {
+			sum.files_failed += file[nr].info.state == LIVEUPDATE_FILE_FAILED;
+			sum.files_unknown += file[nr].info.state == LIVEUPDATE_FILE_UNKNOWN;
+		}
+	}
+	luo_cursor_reset(&cursor);
+	if (!nr)
+		*ret = sum;
+	return nr;
 }

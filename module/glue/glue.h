@@ -13,6 +13,11 @@ void luo_device_exit(void);
 
 int luo_sysfs_init(void);
 void luo_sysfs_exit(void);
+/* Tells whoever polls that another image will run, or none. Does not sleep. */
+void luo_sysfs_image_changed(void);
+
+int luo_list_init(void);
+void luo_list_exit(void);
 
 /*
  * ------------------------------------------------------------- kexec.c
@@ -28,7 +33,6 @@ void luo_kexec_exit(void);
 /* Waits for the hooks. 0, or why there are none. */
 int luo_kexec_ready(void);
 enum luo_armed luo_kexec_armed(void);
-bool luo_kexec_frozen(void);
 
 /*
  * ------------------------------------------------------------- hook.c

@@ -402,6 +402,7 @@ static int prepare(struct kimage *kimage)
 		goto err_put;
 	list_add(&img->list, &images);
 	mutex_unlock(&images_lock);
+	luo_sysfs_image_changed();
 	return 0;
 
 err_put:
@@ -444,6 +445,7 @@ out:
 	if (placing == kimage)
 		placing = NULL;
 	mutex_unlock(&images_lock);
+	luo_sysfs_image_changed();
 	if (ours)
 		module_put(THIS_MODULE);
 }
@@ -486,11 +488,6 @@ enum luo_armed luo_kexec_armed(void)
 	ret = armed(&img);
 	mutex_unlock(&images_lock);
 	return ret;
-}
-
-bool luo_kexec_frozen(void)
-{
-	return READ_ONCE(frozen);
 }
 
 static int freeze(u64 need, u64 need_low)

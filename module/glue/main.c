@@ -71,9 +71,12 @@ static int __init liveupdate_init(void)
 	err = luo_sysfs_init();
 	if (err)
 		goto err_scratch;
-	err = luo_device_init();
+	err = luo_list_init();
 	if (err)
 		goto err_sysfs;
+	err = luo_device_init();
+	if (err)
+		goto err_list;
 	/*
 	 * From here on what arrived is ours, and cannot be given to another
 	 * try: nothing may fail any more if anything did.
@@ -97,6 +100,8 @@ err_incoming:
 	luo_incoming_exit();
 err_device:
 	luo_device_exit();
+err_list:
+	luo_list_exit();
 err_sysfs:
 	luo_sysfs_exit();
 err_scratch:
@@ -120,8 +125,9 @@ module_init(liveupdate_init);
 static void __exit liveupdate_exit(void)
 {
 	luo_device_exit();
-	luo_sysfs_exit();
 	luo_kexec_exit();
+	luo_list_exit();
+	luo_sysfs_exit();
 	luo_scratch_exit();
 	luo_eventfd_exit();
 	luo_tmpfs_exit();

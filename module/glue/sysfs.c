@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/kernel/liveupdate: everything that status displays need, without
- * opening the device, which is exclusive.
+ * opening the device, which is exclusive. docs/sysfs.md describes each file.
  */
 #include <linux/kobject.h>
 #include <linux/module.h>
@@ -35,11 +35,13 @@ LUO_COUNT_ATTR(bytes_in, counts.pages_in << PAGE_SHIFT);
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	struct luo_counts counts;
+	static const char * const names[] = {
+		[LIVEUPDATE_STATE_NORMAL] = "normal",
+		[LIVEUPDATE_STATE_UPDATED] = "updated",
+		[LIVEUPDATE_STATE_FROZEN] = "frozen",
+	};
 
-	luo_core_counts(&counts);
-	return sysfs_emit(buf, "%s\n", luo_kexec_frozen() ? "frozen" :
-			  counts.sessions_in ? "updated" : "normal");
+	return sysfs_emit(buf, "%s\n", names[luo_core_state()]);
 }
 LUO_ATTR(state);
 
@@ -161,22 +163,86 @@ static const struct attribute_group blackout_group = {
 	.attrs	= blackout_attrs,
 };
 
+/* What arrived and may be of no use. These may wait for a session that is busy. */
+#define LUO_ORPHAN_ATTR(_name) \
+static ssize_t _name##_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf) \
+{ \
+	struct luo_orphans orphans; \
+	int err = luo_core_orphans(&orphans); \
+	\
+	return err ?: sysfs_emit(buf, "%llu\n", orphans._name); \
+} \
+LUO_ATTR(_name)
+
+LUO_ORPHAN_ATTR(sessions_damaged);
+LUO_ORPHAN_ATTR(files_failed);
+LUO_ORPHAN_ATTR(files_unknown);
+
+static struct attribute *orphan_attrs[] = {
+	&sessions_damaged_attr.attr,
+	&files_failed_attr.attr,
+	&files_unknown_attr.attr,
+	NULL
+};
+
+static const struct attribute_group orphan_group = {
+	.name	= "orphans",
+	.attrs	= orphan_attrs,
+};
+
+static const struct attribute_group * const groups[] = {
+	&blackout_group,
+	&orphan_group,
+};
+
+/* Those that can be polled. */
+static struct kernfs_node *state_node, *image_node;
+
+static void notify_state(void)
+{
+	sysfs_notify_dirent(state_node);
+}
+
+void luo_sysfs_image_changed(void)
+{
+	sysfs_notify_dirent(image_node);
+}
+
 int luo_sysfs_init(void)
 {
+	unsigned int i;
 	int err;
 
 	dir = kobject_create_and_add("liveupdate", kernel_kobj);
 	if (!dir)
 		return -ENOMEM;
 	err = sysfs_create_files(dir, attrs);
-	if (!err)
-		err = sysfs_create_group(dir, &blackout_group);
+	for (i = 0; !err && i < ARRAY_SIZE(groups); i++)
+		err = sysfs_create_group(dir, groups[i]);
 	if (err)
-		kobject_put(dir);
+		goto err_put;
+	state_node = sysfs_get_dirent(dir->sd, "state");
+	image_node = sysfs_get_dirent(dir->sd, "image");
+	if (WARN_ON_ONCE(!state_node || !image_node)) {
+		err = -ENOENT;
+		goto err_put_nodes;
+	}
+	luo_core_set_notify(notify_state);
+	return 0;
+
+err_put_nodes:
+	sysfs_put(state_node);
+	sysfs_put(image_node);
+err_put:
+	kobject_put(dir);
 	return err;
 }
 
+/* When nothing can change any more. */
 void luo_sysfs_exit(void)
 {
+	luo_core_set_notify(NULL);
+	sysfs_put(state_node);
+	sysfs_put(image_node);
 	kobject_put(dir);
 }

@@ -77,6 +77,11 @@ static void test_status(void **state)
 	put("/sys/kernel/liveupdate/files_out", "-1\n");
 	put("/sys/kernel/liveupdate/blackout/jump", "12345678901\n");
 	put("/sys/kernel/liveupdate/blackout/kernel", "\n");
+	put("/sys/kernel/liveupdate/limit", "4096\n");
+	put("/sys/kernel/liveupdate/kept", "8192\n");
+	put("/sys/kernel/liveupdate/orphans/sessions_damaged", "1\n");
+	put("/sys/kernel/liveupdate/orphans/files_failed", "2\n");
+	put("/sys/kernel/liveupdate/orphans/files_unknown", "3\n");
 	put("/sys/kernel/liveupdate/last_error", "line\twith \033[31mcolour\n");
 	assert_int_equal(luo_system_get_status(sys, &status), 0);
 	assert_int_equal(status.provider, LUO_PROVIDER_MODULE);
@@ -90,6 +95,15 @@ static void test_status(void **state)
 	assert_int_equal(status.blackout[LUO_BLACKOUT_JUMP], 12345678901);
 	assert_int_equal(status.blackout[LUO_BLACKOUT_KERNEL], 0);
 	assert_string_equal(status.last_error, "line with  [31mcolour");
+	assert_int_equal(status.limit, 4096);
+	assert_int_equal(status.kept, 8192);
+	/* Counted only where something came. */
+	assert_int_equal(status.files_unknown, 0);
+	put("/sys/kernel/liveupdate/sessions_in", "1\n");
+	assert_int_equal(luo_system_get_status(sys, &status), 0);
+	assert_int_equal(status.sessions_damaged, 1);
+	assert_int_equal(status.files_failed, 2);
+	assert_int_equal(status.files_unknown, 3);
 
 	assert_int_equal(luo_system_get_status(sys, (void *)&small), 0);
 	assert_int_equal(small.state, LUO_STATE_UPDATED);

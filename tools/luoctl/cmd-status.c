@@ -11,8 +11,6 @@
 #include "holder.h"
 
 static const char *const provider_names[] = { "none", "module", "kernel" };
-static const char *const state_names[] = { "unknown", "normal", "frozen", "updated" };
-static const char *const image_names[] = { "unknown", "none", "armed", "foreign" };
 
 static const struct {
 	const char *name, *text;
@@ -25,16 +23,6 @@ static const struct {
 	{ "ready", "sessions can be retrieved" },
 	{ "retrieved", "the first file is retrieved" },
 };
-
-static struct json_object *sum_to_json(uint64_t sessions, uint64_t files, uint64_t bytes)
-{
-	struct json_object *object = json_object_new_object();
-
-	json_set_u64(object, "sessions", sessions);
-	json_set_u64(object, "files", files);
-	json_set_u64(object, "bytes", bytes);
-	return object;
-}
 
 static int show_json(const struct luo_status *status, const struct holder_list *holders)
 {
@@ -49,11 +37,18 @@ static int show_json(const struct luo_status *status, const struct holder_list *
 		json_set_u64(root, "format_min", status->format_min);
 		json_set_u64(root, "format_max", status->format_max);
 		json_set_u64(root, "scratch", status->scratch);
+		json_set_u64(root, "limit", status->limit);
+		json_set_u64(root, "kept", status->kept);
 		json_set_u64(root, "reserved", status->reserved);
 		json_set(root, "outgoing",
 			 sum_to_json(status->sessions_out, status->files_out, status->bytes_out));
 		json_set(root, "incoming",
 			 sum_to_json(status->sessions_in, status->files_in, status->bytes_in));
+		object = json_object_new_object();
+		json_set_u64(object, "sessions_damaged", status->sessions_damaged);
+		json_set_u64(object, "files_failed", status->files_failed);
+		json_set_u64(object, "files_unknown", status->files_unknown);
+		json_set(root, "orphans", object);
 		json_set_string(root, "last_error", status->last_error);
 		object = json_object_new_object();
 		for (unsigned int i = 0; i < LUO_BLACKOUT_COUNT; i++)
@@ -67,16 +62,20 @@ static int show_json(const struct luo_status *status, const struct holder_list *
 	return print_json(root);
 }
 
-static void show_sum(const char *label, uint64_t sessions, uint64_t files, uint64_t bytes)
+static void show_orphans(const struct luo_status *status)
 {
-	char size[32];
-
-	if (!sessions && !files)
-		printf("%-13s nothing\n", label);
-	else
-		printf("%-13s %llu session%s, %llu file%s, %s\n", label,
-		       (unsigned long long)sessions, sessions == 1 ? "" : "s",
-		       (unsigned long long)files, files == 1 ? "" : "s", format_size(bytes, size));
+	if (status->sessions_damaged || status->files_failed)
+		printf("%-13s %llu session%s and %llu file%s that arrived cannot be retrieved\n",
+		       "damaged:", (unsigned long long)status->sessions_damaged,
+		       status->sessions_damaged == 1 ? "" : "s",
+		       (unsigned long long)status->files_failed,
+		       status->files_failed == 1 ? "" : "s");
+	if (status->files_unknown)
+		printf("%-13s %llu file%s that arrived: nobody here can restore %s kind; is a "
+		       "module missing?\n",
+		       "unknown:", (unsigned long long)status->files_unknown,
+		       status->files_unknown == 1 ? "" : "s",
+		       status->files_unknown == 1 ? "its" : "their");
 }
 
 static void show_module(const struct luo_status *status)
@@ -87,8 +86,8 @@ static void show_module(const struct luo_status *status)
 		"a kernel is loaded and carries over what is preserved",
 		"a kernel is loaded that would LOSE what is preserved",
 	};
+	char text[32], sum[96];
 	bool any = false;
-	char text[32];
 
 	printf("%-13s %s", "state:", state_names[status->state]);
 	if (status->generation)
@@ -98,8 +97,11 @@ static void show_module(const struct luo_status *status)
 	       status->format_min, status->format_max);
 	printf("%-13s %s\n", "image:", image_texts[status->image]);
 	printf("%-13s %s\n", "scratch:", format_size(status->scratch, text));
-	show_sum("outgoing:", status->sessions_out, status->files_out, status->bytes_out);
-	show_sum("incoming:", status->sessions_in, status->files_in, status->bytes_in);
+	printf("%-13s %s\n", "outgoing:",
+	       format_sum(status->sessions_out, status->files_out, status->bytes_out, sum));
+	printf("%-13s %s\n", "incoming:",
+	       format_sum(status->sessions_in, status->files_in, status->bytes_in, sum));
+	show_orphans(status);
 	if (status->reserved)
 		printf("%-13s %s, because what arrived was not understood\n", "out of use:",
 		       format_size(status->reserved, text));

@@ -27,8 +27,8 @@ struct command {
 	int (*run)(struct luoctl *ctl, const struct command *self, int argc, char **argv);
 };
 
-extern const struct command cmd_check, cmd_status, cmd_load, cmd_unload, cmd_kexec, cmd_exec,
-	cmd_session;
+extern const struct command cmd_check, cmd_status, cmd_list, cmd_show, cmd_monitor, cmd_load,
+	cmd_unload, cmd_kexec, cmd_exec, cmd_session;
 
 /* device.c */
 
@@ -54,6 +54,13 @@ bool parse_size(const char *text, uint64_t *ret);
 /* USR1, SIGUSR1, 10. */
 bool parse_signal(const char *text, int *ret);
 const char *signal_name(int number, char buf[32]);
+
+/* Words for values of enum luo_state and enum luo_image. */
+extern const char *const state_names[4];
+extern const char *const image_names[4];
+/* "2 sessions, 3 files, 4 MiB", or "nothing". */
+const char *format_sum(uint64_t sessions, uint64_t files, uint64_t bytes, char buf[96]);
+struct json_object *sum_to_json(uint64_t sessions, uint64_t files, uint64_t bytes);
 
 uint64_t realtime_ns(void);
 bool is_utf8(const char *text);

@@ -88,6 +88,31 @@ const char *format_size(uint64_t bytes, char buf[32])
 	return buf;
 }
 
+const char *const state_names[4] = { "unknown", "normal", "frozen", "updated" };
+const char *const image_names[4] = { "unknown", "none", "armed", "foreign" };
+
+const char *format_sum(uint64_t sessions, uint64_t files, uint64_t bytes, char buf[96])
+{
+	char size[32];
+
+	if (!sessions && !files)
+		return "nothing";
+	snprintf(buf, 96, "%llu session%s, %llu file%s, %s", (unsigned long long)sessions,
+		 sessions == 1 ? "" : "s", (unsigned long long)files, files == 1 ? "" : "s",
+		 format_size(bytes, size));
+	return buf;
+}
+
+struct json_object *sum_to_json(uint64_t sessions, uint64_t files, uint64_t bytes)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_set_u64(object, "sessions", sessions);
+	json_set_u64(object, "files", files);
+	json_set_u64(object, "bytes", bytes);
+	return object;
+}
+
 const char *format_ns(uint64_t ns, char buf[32])
 {
 	if (ns < 1000000)

@@ -6,7 +6,7 @@ new_root usage
 golden help 0 "${luoctl[@]}" --help
 golden no-command 2 "${luoctl[@]}"
 golden wrong-command 2 "${luoctl[@]}" frobnicate
-for command in check status load unload kexec exec session; do
+for command in check status list show monitor load unload kexec exec session; do
 	golden "help-$command" 0 "${luoctl[@]}" $command --help
 	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
 		says "$command: unknown option is usage" "luoctl $command --help"
@@ -19,6 +19,18 @@ usage_of() {
 	expect 2 "usage: $text" "${luoctl[@]}" "$@" && says "usage: $text" "$text"
 }
 usage_of 'one argument too many' status x
+usage_of 'one argument too many' list x
+usage_of 'one argument too many' show x y
+usage_of 'one argument too many' show --id 1 x
+usage_of 'one argument too many' monitor x
+usage_of 'the name of the session is missing' show
+usage_of "--id wants a number, not 'x'" show --id x
+usage_of "--id wants a number, not '0'" show --id 0
+usage_of "--id wants a number, not '-1'" show --id -1
+usage_of "--id is for 'luoctl show'" list --id 1
+usage_of '--timeout wants seconds' monitor --timeout x
+usage_of '--timeout wants seconds' monitor --timeout -1
+usage_of '--until wants normal' monitor --until gone
 usage_of 'one argument too many' unload x
 usage_of 'one argument too many' kexec x
 usage_of 'one argument too many' load a b

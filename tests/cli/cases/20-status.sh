@@ -13,7 +13,8 @@ load_module
 golden status-idle 0 "${luoctl[@]}" status
 module state updated generation 2 image armed sessions_out 1 files_out 2 bytes_out 134217728 \
 	sessions_in 3 files_in 4 bytes_in 1073741824 reserved 4096 \
-	last_error $'scratch: no room for \x1b[31mred\x1b[0m' \
+	limit 2147483648 kept 138412032 orphans/sessions_damaged 1 orphans/files_failed 2 \
+	orphans/files_unknown 1 last_error $'scratch: no room for \x1b[31mred\x1b[0m' \
 	blackout/freeze 1000 blackout/frozen 250000 blackout/jump 2500000 blackout/kernel 0 \
 	blackout/module 1250000000 blackout/ready 1300000000 blackout/retrieved 1500000000
 golden status-updated 0 "${luoctl[@]}" status

@@ -101,6 +101,9 @@ struct list_head {
 	for (e = from; &(e)->m != (h); e = shim_step(e, dir, m))
 #define list_for_each_entry(e, h, m) \
 	shim_walk(e, list_entry((h)->next, __typeof__(*e), m), next, h, m)
+#define list_prepare_entry(e, h, m) ((e) ?: list_entry(h, __typeof__(*(e)), m))
+#define list_for_each_entry_continue(e, h, m) \
+	shim_walk(e, shim_step(e, next, m), next, h, m)
 #define list_for_each_entry_reverse(e, h, m) \
 	shim_walk(e, list_entry((h)->prev, __typeof__(*e), m), prev, h, m)
 #define list_for_each_entry_continue_reverse(e, h, m) \
@@ -154,6 +157,7 @@ typedef struct { struct shim_lock l; } spinlock_t;
 #define mutex_destroy(x)	assert(!(x)->l.writer)
 #define mutex_lock(x)		shim_lock(&(x)->l, true)
 #define mutex_unlock(x)		shim_unlock(&(x)->l, true)
+#define mutex_lock_killable(x)	(shim_killed ? -EINTR : (mutex_lock(x), 0))
 #define spin_lock(x)		shim_lock(&(x)->l, true)
 #define spin_unlock(x)		shim_unlock(&(x)->l, true)
 #define down_read(x)		shim_lock(&(x)->l, false)
@@ -172,6 +176,7 @@ typedef struct { long long v; } atomic64_t;
 #define atomic64_add(n, a)	((a)->v += (long long)(n))
 #define atomic64_inc(a)		((a)->v++)
 #define atomic64_dec(a)		((a)->v--)
+#define atomic64_dec_and_test(a) (!--(a)->v)
 
 /* ------------------------------------------------------------- memory and bits */
 

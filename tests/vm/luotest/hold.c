@@ -337,6 +337,8 @@ int cmd_hold_path(int argc, char **argv)
 	fd = open(argv[4], O_RDWR | O_CLOEXEC);
 	if (dev < 0 || session < 0 || fd < 0)
 		die("device %d, session %d, %s %d", dev, session, argv[4], fd);
+	/* Others need it, and the handler may take its time. */
+	close(dev);
 	parse_bytes(argv[5], bytes);
 	if (write(fd, bytes, sizeof(bytes)) != sizeof(bytes))
 		die("write %s", argv[4]);
@@ -344,7 +346,6 @@ int cmd_hold_path(int argc, char **argv)
 	errno = -rc;
 	if (rc)
 		die("preserve %s", argv[4]);
-	close(dev);
 	stay_behind(argv[2]);
 	return 0;
 }
@@ -362,6 +363,7 @@ int cmd_check_path(int argc, char **argv)
 	errno = session < 0 ? -session : 0;
 	if (session < 0)
 		die("retrieve session '%s'", argv[2]);
+	close(dev);
 	fd = luo_retrieve_fd(session, strtoull(argv[3], NULL, 0));
 	errno = fd < 0 ? -fd : 0;
 	if (fd < 0)

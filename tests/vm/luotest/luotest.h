@@ -112,5 +112,9 @@ int cmd_kinds_hold(int argc, char **argv);
 int cmd_kinds_check(int argc, char **argv);
 int cmd_hammer(int argc, char **argv);
 int cmd_failnth(int argc, char **argv);
+int cmd_better_hold(int argc, char **argv);
+int cmd_better_check(int argc, char **argv);
+int cmd_many(int argc, char **argv);
+int cmd_many_check(int argc, char **argv);
 
 #endif

@@ -5,6 +5,7 @@
  * one number, set by writing eight bytes, which has to arrive.
  */
 #include <linux/anon_inodes.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/liveupdate.h>
 #include <linux/miscdevice.h>
@@ -21,6 +22,16 @@ MODULE_PARM_DESC(preserve_error, "errno that preserve fails with");
 static int retrieve_error;
 module_param(retrieve_error, int, 0644);
 MODULE_PARM_DESC(retrieve_error, "errno that retrieve fails with");
+static bool hold_preserve, hold_retrieve, hold_freeze;
+module_param(hold_preserve, bool, 0644);
+MODULE_PARM_DESC(hold_preserve, "preserve does not return as long as this is set");
+module_param(hold_retrieve, bool, 0644);
+MODULE_PARM_DESC(hold_retrieve, "retrieve does not return as long as this is set");
+module_param(hold_freeze, bool, 0644);
+MODULE_PARM_DESC(hold_freeze, "freeze does not return as long as this is set");
+static unsigned int held;
+module_param(held, uint, 0444);
+MODULE_PARM_DESC(held, "calls that have waited, or wait");
 static bool hold_finish;
 module_param(hold_finish, bool, 0644);
 MODULE_PARM_DESC(hold_finish, "can_finish says no");
@@ -85,8 +96,17 @@ static bool veto_can_preserve(struct liveupdate_file_handler *handler,
 	return file->f_op == &veto_fops;
 }
 
+static void wait_while(const bool *hold)
+{
+	if (READ_ONCE(*hold))
+		held++;
+	while (READ_ONCE(*hold))
+		msleep(10);
+}
+
 static int veto_preserve(struct liveupdate_file_op_args *args)
 {
+	wait_while(&hold_preserve);
 	if (preserve_error)
 		return -preserve_error;
 	preserved++;
@@ -102,6 +122,7 @@ static int veto_freeze(struct liveupdate_file_op_args *args)
 {
 	struct veto *veto = args->file->private_data;
 
+	wait_while(&hold_freeze);
 	if (freeze_error)
 		return -freeze_error;
 	frozen++;
@@ -119,6 +140,7 @@ static int veto_retrieve(struct liveupdate_file_op_args *args)
 	struct veto *veto;
 	struct file *file;
 
+	wait_while(&hold_retrieve);
 	if (retrieve_error)
 		return -retrieve_error;
 	veto = kzalloc(sizeof(*veto), GFP_KERNEL);
