@@ -877,9 +877,9 @@ static bool luo_cursor_step(struct luo_cursor *cursor)
 	struct list_head *head = &luo_sessions[cursor->incoming];
 	struct luo_session *session = cursor->session;
 
-	if (session && session->id != cursor->id)
-		session = NULL;
-	session = list_prepare_entry(session, head, list);
+	/* Nothing to go on from: the entry that the head would be in. */
+	if (!session || session->id != cursor->id)
+		session = list_entry(head, struct luo_session, list);
 	list_for_each_entry_continue(session, head, list)
 		if (session->id > cursor->id)
 			break;
