@@ -350,6 +350,17 @@ static long by_name(unsigned int cmd, const char *name, u64 generation)
 	return ret ? ret : arg.fd;
 }
 
+/* Of two files with one token the later is damaged, and cannot be asked for. */
+static bool is_unknown(const struct liveupdate_file_info *info, u32 nr, u64 token)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (info[i].token == token && info[i].state == LIVEUPDATE_FILE_UNKNOWN)
+			return true;
+	return false;
+}
+
 static void use_session(struct input *in, int fd)
 {
 	static struct liveupdate_file_info info[64];
@@ -368,7 +379,7 @@ static void use_session(struct input *in, int fd)
 	for (i = 0; i < list.nr && !(how & 1); i++) {
 		file = session_retrieve_fd(fd, info[i].token);
 		check(file >= 0 || file == -EIO || file == -ENOMEM ||
-		      (file == -ENOENT && info[i].state == LIVEUPDATE_FILE_UNKNOWN));
+		      (file == -ENOENT && is_unknown(info, list.nr, info[i].token)));
 		if (file >= 0 && how & 2)
 			fd_close(file);
 	}
