@@ -272,6 +272,7 @@ int luo_memfd_preserve(struct liveupdate_file_op_args *args)
 
 	if (SHMEM_I(inode)->seals & ~MEMFD_SEALS)
 		return -EOPNOTSUPP;
+	luo_own_last_page();
 	err = luo_pages_init(args->pages);
 	if (err)
 		return err;
@@ -582,6 +583,7 @@ static int update_blocks(struct address_space *mapping, struct luo_pages *pages)
  */
 int luo_memfd_prefreeze(struct liveupdate_file_op_args *args)
 {
+	luo_own_last_page();
 	return update_blocks(args->file->f_mapping, args->pages);
 }
 
