@@ -1,8 +1,123 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Handlers of files, and what they share.
+ */
 #ifndef LUO_HANDLERS_H
 #define LUO_HANDLERS_H
 
+#include <linux/fs.h>
+
+#include "luo_core.h"
+
 int luo_memfd_init(void);
 void luo_memfd_exit(void);
+
+/*
+ * ------------------------------------------------------ cache.c
+ * Files whose contents are their page cache.
+ */
+
+/**
+ * luo_cache_preserve() - pin all pages of a file and write them down
+ * @pages:   empty; gets the extents
+ * @mapping: of the file
+ *
+ * Return: 0, or an error; then nothing is pinned, and @pages is empty.
+ */
+int luo_cache_preserve(struct luo_pages *pages, struct address_space *mapping);
+void luo_cache_unpreserve(struct luo_pages *pages);
+
+/**
+ * luo_cache_freeze() - lock the file and bring the extents up to date
+ * @pages:   of luo_cache_preserve()
+ * @mapping: of the file
+ *
+ * Return: 0, and the inode is locked until luo_cache_unfreeze(); or an error.
+ */
+int luo_cache_freeze(struct luo_pages *pages, struct address_space *mapping);
+void luo_cache_unfreeze(struct address_space *mapping);
+
+/**
+ * struct luo_fill - how far a file is that is being put together
+ * @block: page block that is being worked on
+ * @ext:   extent in it
+ * @done:  how much of the extent is in the file, in 4 KiB pages
+ * @ready: folio that is made, but not yet in the file
+ */
+struct luo_fill {
+	void *block;
+	unsigned int ext;
+	u64 done;
+	struct folio *ready;
+};
+
+void luo_fill_begin(struct luo_fill *fill, struct luo_pages *pages);
+
+/**
+ * luo_fill_next() - the next folio that belongs into the file
+ * @fill:      of luo_fill_begin()
+ * @ret_index: its place
+ *
+ * Return: a folio that is uptodate and dirty, with one reference, the same
+ * again until luo_fill_done(); NULL when all is in the file; ERR_PTR(-EIO)
+ * when a frame is not as it should be, ERR_PTR(-EINTR) when the caller is being
+ * killed.
+ */
+struct folio *luo_fill_next(struct luo_fill *fill, pgoff_t *ret_index);
+void luo_fill_done(struct luo_fill *fill);	/* the file has it now */
+void luo_fill_drop(struct luo_fill *fill);	/* the rest goes to the allocator */
+
+/*
+ * ------------------------------------------------------ state.c
+ * What a file is besides its pages.
+ */
+#define LUO_STATE_VERSION	1
+
+#define LUO_STATE_READ		0x01
+#define LUO_STATE_WRITE		0x02
+#define LUO_STATE_APPEND	0x04
+#define LUO_STATE_NONBLOCK	0x08
+#define LUO_STATE_NOATIME	0x10
+#define LUO_STATE_FLAGS		0x1f
+
+/* F_SEAL_EXEC is newer than 6.1, which has to carry it all the same. */
+#define LUO_STATE_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
+			 F_SEAL_FUTURE_WRITE | 0x20)
+
+/**
+ * struct luo_state_ser - a file, in the blob of its page blocks
+ * @version: LUO_STATE_VERSION
+ * @flags:   LUO_STATE_*
+ * @size:    bytes
+ * @pos:     of the open file
+ * @seals:   F_SEAL_*
+ * @mode:    permission bits
+ * @uid:     owner
+ * @gid:     group
+ * @name:    as /proc/PID/fd shows it
+ */
+struct luo_state_ser {
+	__le32 version;
+	__le32 flags;
+	__le64 size;
+	__le64 pos;
+	__le32 seals;
+	__le32 mode;
+	__le32 uid;
+	__le32 gid;
+	char name[NAME_MAX + 1];
+} __packed;
+
+void luo_state_save(struct file *file, u32 seals, struct luo_state_ser *ser);
+bool luo_state_is_sound(const struct luo_state_ser *ser);
+
+/**
+ * luo_state_open() - open a file as it was opened before
+ * @path: of the new file, complete but for owner and mode
+ * @ser:  sound
+ *
+ * Return: the open file, or ERR_PTR().
+ */
+struct file *luo_state_open(const struct path *path, const struct luo_state_ser *ser);
 
 #endif /* LUO_HANDLERS_H */
