@@ -59,9 +59,12 @@ static int __init liveupdate_init(void)
 	err = luo_memfd_init();
 	if (err)
 		goto err_chain;
-	err = luo_scratch_init();
+	err = luo_hugetlb_init();
 	if (err)
 		goto err_memfd;
+	err = luo_scratch_init();
+	if (err)
+		goto err_hugetlb;
 	err = luo_sysfs_init();
 	if (err)
 		goto err_scratch;
@@ -95,6 +98,8 @@ err_sysfs:
 	luo_sysfs_exit();
 err_scratch:
 	luo_scratch_exit();
+err_hugetlb:
+	luo_hugetlb_exit();
 err_memfd:
 	luo_memfd_exit();
 err_chain:
@@ -113,6 +118,7 @@ static void __exit liveupdate_exit(void)
 	luo_sysfs_exit();
 	luo_kexec_exit();
 	luo_scratch_exit();
+	luo_hugetlb_exit();
 	luo_memfd_exit();
 	luo_core_exit();
 	luo_incoming_exit();

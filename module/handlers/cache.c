@@ -55,9 +55,21 @@ static void drop_extent(const struct luo_extent *ext)
 	unpin(ext->pfn, ext->order, ext->count);
 }
 
-static void describe(struct folio *folio, struct luo_extent *ret)
+/* Everywhere here an index is one of 4 KiB pages, except in the tree itself. */
+static unsigned int tree_shift(const struct address_space *mapping)
 {
-	ret->index = folio->index;
+	return luo_is_hugetlbfs(mapping->host) ? luo_hugetlb_index_shift(mapping->host) : 0;
+}
+
+static u64 folio_place(const struct address_space *mapping, const struct folio *folio)
+{
+	return (u64)folio->index << tree_shift(mapping);
+}
+
+static void describe(const struct address_space *mapping, struct folio *folio,
+		     struct luo_extent *ret)
+{
+	ret->index = folio_place(mapping, folio);
 	ret->pfn = folio_pfn(folio);
 	ret->count = 1;
 	ret->order = folio_order(folio);
@@ -87,7 +99,8 @@ struct walk {
 
 static int walk_fill(struct walk *w)
 {
-	XA_STATE(xas, &w->mapping->i_pages, w->index);
+	unsigned int shift = tree_shift(w->mapping);
+	XA_STATE(xas, &w->mapping->i_pages, w->index >> shift);
 	pgoff_t swapped = 0;
 	bool is_swapped = false;
 	struct folio *folio;
@@ -97,7 +110,7 @@ static int walk_fill(struct walk *w)
 	w->next = 0;
 
 	rcu_read_lock();
-	xas_for_each(&xas, folio, w->last) {
+	xas_for_each(&xas, folio, w->last >> shift) {
 		if (xas_retry(&xas, folio))
 			continue;
 		if (xa_is_value(folio)) {
@@ -168,7 +181,7 @@ static int walk_next(struct walk *w, struct folio **ret)
 			return -EHWPOISON;
 		}
 		/* One that reaches in from before belongs to what has been. */
-		index = folio->index;
+		index = folio_place(w->mapping, folio);
 		if (index >= w->index)
 			break;
 		folio_put(folio);
@@ -240,7 +253,7 @@ int luo_cache_preserve(struct luo_pages *pages, struct address_space *mapping)
 			goto err_unpin_run;
 		if (!folio)
 			break;
-		describe(folio, &ext);
+		describe(mapping, folio, &ext);
 		if (continues(&run, &ext)) {
 			run.count++;
 			continue;
@@ -310,7 +323,8 @@ static pgoff_t block_end(const void *block)
 static bool block_is_current(struct address_space *mapping, const void *block,
 			     pgoff_t first, pgoff_t last)
 {
-	XA_STATE(xas, &mapping->i_pages, first);
+	unsigned int shift = tree_shift(mapping);
+	XA_STATE(xas, &mapping->i_pages, first >> shift);
 	unsigned int i = 0, nr = luo_block_nr_extents(block), steps = 0;
 	struct luo_extent ext = { };
 	bool same = true;
@@ -318,7 +332,7 @@ static bool block_is_current(struct address_space *mapping, const void *block,
 	u32 left = 0;
 
 	rcu_read_lock();
-	xas_for_each(&xas, folio, last) {
+	xas_for_each(&xas, folio, last >> shift) {
 		if (xas_retry(&xas, folio))
 			continue;
 		if (!left) {
@@ -334,7 +348,7 @@ static bool block_is_current(struct address_space *mapping, const void *block,
 		 * those that were not have to be looked at.
 		 */
 		same = folio == (struct folio *)pfn_to_page(ext.pfn) &&
-		       xas.xa_index == ext.index &&
+		       (u64)xas.xa_index << shift == ext.index &&
 		       (ext.flags & LUO_EXTENT_UPTODATE || !folio_test_uptodate(folio));
 		if (!same)
 			break;
@@ -442,7 +456,7 @@ static int rewrite_block(struct address_space *mapping, struct luo_pages *pages,
 			goto err_drop;
 		if (!folio)
 			break;
-		describe(folio, &ext);
+		describe(mapping, folio, &ext);
 		if (extents_have(old.ext, old.nr, ext.index, ext.pfn)) {
 			folio_put(folio);
 		} else {

@@ -6,11 +6,19 @@
 #define LUO_HANDLERS_H
 
 #include <linux/fs.h>
+#include <uapi/linux/magic.h>
 
 #include "luo_core.h"
 
 int luo_memfd_init(void);
 void luo_memfd_exit(void);
+int luo_hugetlb_init(void);
+void luo_hugetlb_exit(void);
+
+static inline bool luo_is_hugetlbfs(const struct inode *inode)
+{
+	return inode->i_sb->s_magic == HUGETLBFS_MAGIC;
+}
 
 /*
  * ------------------------------------------------------ cache.c
@@ -119,5 +127,33 @@ bool luo_state_is_sound(const struct luo_state_ser *ser);
  * Return: the open file, or ERR_PTR().
  */
 struct file *luo_state_open(const struct path *path, const struct luo_state_ser *ser);
+
+/*
+ * ------------------------------------------------------ hugefile.c
+ * Files of huge pages.
+ */
+
+/**
+ * luo_hugefile_create() - an empty file of huge pages
+ * @name: as /proc/PID/fd shows it
+ * @size: bytes
+ *
+ * Return: the file, open for everything, without seals; or ERR_PTR().
+ */
+struct file *luo_hugefile_create(const char *name, loff_t size);
+
+/**
+ * luo_hugefile_add() - give it a page
+ * @file:  of luo_hugefile_create()
+ * @folio: of HPAGE_PMD_ORDER, uptodate; the caller's reference goes to the file
+ * @index: its place, in 4 KiB pages
+ *
+ * Return: 0, or an error; then the folio is still the caller's.
+ */
+int luo_hugefile_add(struct file *file, struct folio *folio, pgoff_t index);
+
+bool luo_is_hugefile(const struct file *file);
+u32 luo_hugefile_seals(const struct file *file);
+void luo_hugefile_seal(struct file *file, u32 seals);	/* replaces those it has */
 
 #endif /* LUO_HANDLERS_H */

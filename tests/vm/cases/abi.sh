@@ -4,19 +4,6 @@
 # chain: A B
 # memory: 512M
 
-# points COMMAND...: the command prints "ok TEXT" and "not ok TEXT" lines.
-points() {
-	local word rest
-
-	"$@" >/run/points 2>/run/points.err || note "$* gave $?: $(cat /run/points.err)"
-	while read -r word rest; do
-		case $word in
-		ok) point 0 "$rest" ;;
-		not) point 1 "${rest#ok }" ;;
-		esac
-	done </run/points
-}
-
 stage1() {
 	plan 109
 	points luotest abi

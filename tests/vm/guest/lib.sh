@@ -120,6 +120,19 @@ near() {
 	fi
 }
 
+# points COMMAND...: the command prints "ok TEXT" and "not ok TEXT" lines.
+points() {
+	local word rest
+
+	"$@" >/run/points 2>/run/points.err || note "$* gave $?: $(cat /run/points.err)"
+	while read -r word rest; do
+		case $word in
+		ok) point 0 "$rest" ;;
+		not) point 1 "${rest#ok }" ;;
+		esac
+	done </run/points
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds.
 wait_for() {
 	local n=$(($1 * 20))

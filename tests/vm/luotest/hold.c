@@ -110,7 +110,7 @@ static void squeeze(uint64_t bytes)
  * Leaves a child behind that keeps all fds, until it is killed (its pid is in
  * /run/luotest-NAME.pid). The parent's part of the program ends here.
  */
-static void stay_behind(const char *name)
+void stay_behind(const char *name)
 {
 	char path[128];
 	FILE *f;

@@ -62,6 +62,9 @@ int luo_preserve_fd(int session, int fd, uint64_t token);
 int luo_retrieve_fd(int session, uint64_t token);
 int luo_finish(int session);
 
+/* Ends the program, and leaves a child behind that keeps all fds (hold.c). */
+void stay_behind(const char *name);
+
 /* ---- subcommands ---- */
 int cmd_hold(int argc, char **argv);
 int cmd_check(int argc, char **argv);
@@ -70,5 +73,7 @@ int cmd_hold_path(int argc, char **argv);
 int cmd_check_path(int argc, char **argv);
 int cmd_abi(int argc, char **argv);
 int cmd_abi_incoming(int argc, char **argv);
+int cmd_huge_hold(int argc, char **argv);
+int cmd_huge_check(int argc, char **argv);
 
 #endif

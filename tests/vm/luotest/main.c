@@ -186,6 +186,8 @@ static const struct {
 	{ "self", cmd_self, "[--damage OFFSET] FILE...: make and check without an update" },
 	{ "abi", cmd_abi, "what every command does with every kind of argument" },
 	{ "abi-incoming", cmd_abi_incoming, "the same after an update from 'hold --session abi ...'" },
+	{ "huge-hold", cmd_huge_hold, "NAME [giant]: hugetlb memfds, preserved" },
+	{ "huge-check", cmd_huge_check, "UPDATES NAME [NEXT] [giant]: what they have become; preserved again" },
 	{ "kexec", cmd_kexec, "[ERRNO]: reboot(2); must it fail, then with ERRNO" },
 	{ "run-as", cmd_run_as, "UID COMMAND...: as an unprivileged user" },
 	{ "scan", cmd_scan, "DIR: is any test data readable in there?" },
