@@ -936,8 +936,9 @@ int luo_files_preserve_again(struct luo_session *session)
 	struct luo_file *file;
 	int err;
 
+	/* One that somebody has begun to fill has an identity, but is no file yet. */
 	list_for_each_entry(file, &session->files, list)
-		if (!file->has_id || !luo_file_can_finish(file))
+		if (file->status <= 0 || !file->has_id || !luo_file_can_finish(file))
 			return -EBUSY;
 
 	err = luo_records_resize(&session->records, session->nr_files);

@@ -164,6 +164,9 @@ struct luo_session {
 #define LUO_SESSION_FLAGS \
 	(LIVEUPDATE_SESSION_KEEP_ON_CLOSE | LIVEUPDATE_SESSION_DROP_ON_FAILURE)
 
+extern struct mutex luo_sessions_lock;
+extern struct list_head luo_sessions[2];	/* 0: outgoing, 1: incoming */
+
 int luo_sessions_init(void);
 void luo_sessions_exit(void);
 
@@ -173,6 +176,7 @@ int luo_session_reopen(const u8 *name, u64 generation, struct file **ret_file);
 void luo_session_publish(struct file *file, u32 flags);
 void luo_session_abort(struct file *file);
 int luo_session_give_up(const u8 *name, u64 generation);
+void luo_session_put(struct luo_session *session);
 int luo_session_recycle(struct luo_session *session, bool keep_files);
 
 struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 newest);

@@ -15,6 +15,7 @@ static u64 data_next;
 /* What the kernel before has kept for this one; all else may be anybody's. */
 static bool kept[ARENA_FRAMES], kept_known;
 static u64 boot_nonce, image_nonce;
+static unsigned long parity;	/* of the kernels: where their own blocks are */
 
 void *arena_virt(u64 pfn)
 {
@@ -47,6 +48,7 @@ void arena_reset(void)
 	arena_hint = 0;
 	data_next = ARENA_DATA;
 	boot_nonce = TEST_NONCE;
+	parity = 0;
 	arena_trust();
 }
 
@@ -269,7 +271,8 @@ static struct luo_extent model_extent(u64 index)
 	};
 
 	/* What came from the previous kernel may lie there still. */
-	while (arena_state(data_next) != FRAME_FREE)
+	while (assert(data_next < ARENA_PFN + ARENA_FRAMES),
+	       arena_state(data_next) != FRAME_FREE)
 		data_next += 2;
 	ext.pfn = data_next;
 	data_next += 2;
@@ -846,7 +849,6 @@ u64 kexec_away(void)
 int kexec_arrive(u64 root)
 {
 	unsigned long i, fail_at = shim_fail_at, chances = shim_chances;
-	static unsigned long parity;
 	struct luo_range gap;
 	u64 pfn;
 	int err;
@@ -858,6 +860,7 @@ int kexec_arrive(u64 root)
 		if (!kept_known || !kept[i])
 			state[i] = FRAME_FREE;
 	arena_hint = 0;
+	data_next = ARENA_DATA;
 	err = start();
 	shim_fail_at = fail_at;
 	shim_chances = chances;

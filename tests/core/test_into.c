@@ -293,6 +293,25 @@ static void test_begun_bad(void **state)
 	assert_int_equal(session_preserve(out, 0, fd), 0);
 }
 
+/* The session has it, but there is nothing yet that could be preserved. */
+static void test_recycle_half_brought(void **state)
+{
+	struct liveupdate_session_recycle recycle = {
+		.size = sizeof(recycle), .flags = LIVEUPDATE_RECYCLE_KEEP_FILES,
+	};
+	int fd = file_open(10), i;
+
+	for (i = 1; i < 4; i++)
+		assert_true(session_retrieve_fd(in, i) >= 0);
+	models[0].into_err = -EINTR;
+	models[0].into_begins = true;
+	assert_int_equal(into(in, 0, fd), -EINTR);
+	assert_int_equal(fd_ioctl(in, LIVEUPDATE_SESSION_RECYCLE, &recycle), -EBUSY);
+	models[0].into_err = 0;
+	assert_int_equal(into(in, 0, fd), 0);
+	assert_int_equal(fd_ioctl(in, LIVEUPDATE_SESSION_RECYCLE, &recycle), 0);
+}
+
 static void kill_hook(void)
 {
 	shim_killed = true;
@@ -327,7 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_ask), T(test_bring), T(test_refused), T(test_sticky),
 		T(test_describe_again), T(test_one_way), T(test_register), T(test_no_handler), T(test_begun),
-		T(test_begun_bad), T(test_between),
+		T(test_begun_bad), T(test_recycle_half_brought), T(test_between),
 	};
 
 	return cmocka_run_group_tests_name("into", tests, NULL, NULL);

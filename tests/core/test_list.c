@@ -314,7 +314,7 @@ static void test_damaged(void **state)
 	struct luo_session *session;
 	struct luo_orphans o;
 
-	session = luo_session_receive(&ser);
+	session = luo_session_receive(&ser, 1);
 	assert_false(IS_ERR(session));
 	assert_string_equal(sessions(2), "in:odd-!:0 ");
 	assert_int_equal(luo_core_orphans(&o), 0);

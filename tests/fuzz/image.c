@@ -9,12 +9,16 @@
  *  - believes a frame that is not in the ranges, or twice,
  *  - gives a frame to two owners, or frees one that has an owner, or twice,
  *  - frees anything at all when the image is damaged,
- *  - keeps something back when it is not, and all sessions are over.
+ *  - keeps something back when it is not, and all sessions are over,
+ *  - frees or hands out what the next kernel has been promised, or carries over
+ *    what that kernel does not find sound.
  */
 #include "fuzz.h"
 #include "image.h"
+#include <sys/mman.h>
 
-enum owner { NOBODY, CLAIMED, WITHHELD, GIVEN, RELEASED };
+/* CARRIED is claimed, and promised to the next kernel. */
+enum owner { NOBODY, CLAIMED, CARRIED, WITHHELD, GIVEN, RELEASED };
 
 static u8 book[ARENA_FRAMES];
 
@@ -85,12 +89,25 @@ static void fuzz_release(u64 pfn, u64 nr)
 	memset(arena_virt(pfn), 0xdb, nr * LUO_BLOCK_SIZE);
 }
 
+static void fuzz_carry(u64 pfn, u64 nr)
+{
+	book_change(pfn, nr, CLAIMED, CARRIED);
+	arena_ops.carry(pfn, nr);
+}
+
+static void fuzz_uncarry(u64 pfn, u64 nr)
+{
+	book_change(pfn, nr, CARRIED, CLAIMED);
+	arena_ops.uncarry(pfn, nr);
+}
+
 static void *fuzz_block_virt(u64 phys)
 {
 	u64 pfn = phys / LUO_BLOCK_SIZE;
 
 	check(in_arena(pfn, 1));
-	check(book[pfn - ARENA_PFN] == CLAIMED || arena_state(pfn) == FRAME_BLOCK);
+	check(book[pfn - ARENA_PFN] == CLAIMED || book[pfn - ARENA_PFN] == CARRIED ||
+	      arena_state(pfn) == FRAME_BLOCK);
 	return arena_ops.block_virt(phys);
 }
 
@@ -190,6 +207,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	fuzz_mem.withhold = fuzz_withhold;
 	fuzz_mem.release = fuzz_release;
 	fuzz_mem.block_virt = fuzz_block_virt;
+	fuzz_mem.carry = fuzz_carry;
+	fuzz_mem.uncarry = fuzz_uncarry;
 	arena_mem = &fuzz_mem;
 
 	model_ops = model_handler.ops;
@@ -222,7 +241,7 @@ static const uint16_t root_fields[] = {
 	F(luo_root_ser, format), F(luo_root_ser, generation), F(luo_root_ser, sessions),
 	F(luo_root_ser, nr_sessions), F(luo_root_ser, nr_files), F(luo_root_ser, nr_pages),
 	F(luo_root_ser, holes), F(luo_root_ser, nr_holes), F(luo_root_ser, flbs),
-	F(luo_root_ser, nr_flbs),
+	F(luo_root_ser, nr_flbs), F(luo_root_ser, memory), F(luo_root_ser, nr_memory),
 };
 
 static const struct records {
@@ -242,6 +261,8 @@ static const struct records {
 	{ LUO_MAGIC_PAGES, sizeof(struct luo_pages_ser), sizeof(struct luo_extent_ser), 2,
 	  { F(luo_extent_ser, index), F(luo_extent_ser, where) } },
 	{ LUO_MAGIC_EXTENTS, sizeof(struct luo_extents_ser), sizeof(struct luo_extent_ser), 2,
+	  { F(luo_extent_ser, index), F(luo_extent_ser, where) } },
+	{ LUO_MAGIC_MEMORY, sizeof(struct luo_block_ser), sizeof(struct luo_extent_ser), 2,
 	  { F(luo_extent_ser, index), F(luo_extent_ser, where) } },
 	{ LUO_MAGIC_HOLES, sizeof(struct luo_block_ser), sizeof(struct luo_extent_ser), 2,
 	  { F(luo_extent_ser, index), F(luo_extent_ser, where) } },
@@ -329,6 +350,17 @@ static long by_name(unsigned int cmd, const char *name, u64 generation)
 	return ret ? ret : arg.fd;
 }
 
+/* Of two files with one token the later is damaged, and cannot be asked for. */
+static bool is_unknown(const struct liveupdate_file_info *info, u32 nr, u64 token)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (info[i].token == token && info[i].state == LIVEUPDATE_FILE_UNKNOWN)
+			return true;
+	return false;
+}
+
 static void use_session(struct input *in, int fd)
 {
 	static struct liveupdate_file_info info[64];
@@ -347,7 +379,7 @@ static void use_session(struct input *in, int fd)
 	for (i = 0; i < list.nr && !(how & 1); i++) {
 		file = session_retrieve_fd(fd, info[i].token);
 		check(file >= 0 || file == -EIO || file == -ENOMEM ||
-		      (file == -ENOENT && info[i].state == LIVEUPDATE_FILE_UNKNOWN));
+		      (file == -ENOENT && is_unknown(info, list.nr, info[i].token)));
 		if (file >= 0 && how & 2)
 			fd_close(file);
 	}
@@ -388,38 +420,127 @@ static void for_all_sessions(struct input *in, bool last)
 	}
 }
 
-static void use(struct input *in, int err)
+/* A handler asks for its memory; @last: and frees it. */
+static void use_piece(struct input *in, const struct luo_extent *ext, bool last)
 {
-	struct luo_counts counts;
+	u64 pages = luo_extent_pages(ext);
+	struct luo_extent piece, again;
+	u8 how = last ? 0 : input_number(in, 1) % 4;
+
+	if (how == 1)
+		return;
+	if (luo_memory_take(ext->pfn, ext->count == 1 ? 0 : pages, &piece))
+		return;
+	check(piece.pfn == ext->pfn && luo_extent_pages(&piece) == pages);
+	book_change(piece.pfn, pages, CLAIMED, GIVEN);
+	check(luo_memory_take(ext->pfn, pages, &again) == -ENOENT);
+	if (how >= 2) {
+		/* While somebody has it, it is not for the next kernel. */
+		check(how == 2 || !luo_core_carry());
+		book_change(piece.pfn, pages, GIVEN, CLAIMED);
+		luo_memory_put_back(piece.pfn);
+		return;
+	}
+	luo_memory_settle(piece.pfn);
+	check(luo_memory_take(ext->pfn, pages, &again) == -ENOENT);
+	book_change(piece.pfn, pages, GIVEN, CLAIMED);
+	luo_mem->release(piece.pfn, pages);
+}
+
+/* Asks for all pieces that stand in the image, sound or not. */
+static void for_all_pieces(struct input *in, bool last)
+{
+	struct luo_extent ext;
+	unsigned int b, i;
+
+	for (b = 0; b < image.nr; b++) {
+		const struct luo_block_ser *hdr = (void *)image.block[b];
+		const struct luo_extent_ser *ser = (void *)(hdr + 1);
+
+		for (i = 0; hdr->magic == LUO_MAGIC_MEMORY && i < LUO_EXTENTS_FURTHER; i++) {
+			if (i >= hdr->nr && i > 4)
+				break;
+			luo_extent_unpack(&ser[i], &ext);
+			if (luo_extent_fits(&ext))
+				use_piece(in, &ext, last);
+		}
+	}
+}
+
+static void use(struct input *in)
+{
 	int fd, i;
 
 	for (i = 0; i < 2; i++) {
 		flb_register(i);
-		if (!flb_get_incoming(i))
+		if (input_number(in, 1) % 4 && !flb_get_incoming(i))
 			liveupdate_flb_put_incoming(&model_flbs[i].flb);
 	}
 	refusals = input_number(in, 1);
 	for_all_sessions(in, false);
+	for_all_pieces(in, false);
 
 	/* Whatever came, this kernel works. */
 	fd = session_create("of this kernel");
 	check(fd >= 0);
 	check(!session_preserve_model(fd, 1, MODELS - 1));
-	check(!luo_rehearse(&(struct luo_outcome){}));
+}
+
+#define MAX_KERNELS 4
+
+/* All is over; says what must be true then. @root: of the image that came. */
+static void end(struct input *in, u64 root, int err)
+{
+	struct luo_counts counts;
+	int fd, i;
 
 	for (fd = 0; fd < SHIM_MAX_FDS; fd++)
 		if (shim_fds[fd])
 			fd_close(fd);
 	for_all_sessions(in, true);
 	luo_core_counts(&counts);
-	check(!counts.sessions_out && !counts.files_out && !counts.pages_out);
+	for (i = 0; i < MAX_KERNELS; i++)
+		session_drop("of this kernel", counts.generation - i);
+	for_all_pieces(in, true);
+	luo_core_counts(&counts);
+	check(!counts.sessions_out && !counts.files_out && !counts.pages_out &&
+	      !counts.memory_out);
+	for (i = 0; i < ARENA_FRAMES; i++)
+		check(book[i] != GIVEN);
 	if (err)
 		return;
-	/* All is over, so the root is all that anybody still has. */
-	check(!counts.sessions_in && !counts.files_in && !counts.pages_in);
+	/* The root is all that anybody still has. */
+	check(!counts.sessions_in && !counts.files_in && !counts.pages_in && !counts.memory_in);
 	for (i = 0; i < ARENA_FRAMES; i++)
-		check(book[i] != GIVEN &&
-		      (book[i] != CLAIMED || ARENA_PFN + (u64)i == image.root / LUO_BLOCK_SIZE));
+		check(book[i] != CARRIED &&
+		      (book[i] != CLAIMED || ARENA_PFN + (u64)i == root / LUO_BLOCK_SIZE));
+}
+
+/* What is not over goes on, and is sound there, whatever it was here. */
+static void use_and_carry(struct input *in, int err)
+{
+	u8 kernels = input_number(in, 1) % MAX_KERNELS;
+	u64 root = image.root;
+	struct luo_counts counts;
+	int refusal;
+
+	for (;;) {
+		use(in);
+		refusal = luo_rehearse(&(struct luo_outcome){});
+		/* State that waits and state of this kernel, or too much of it. */
+		check(!refusal || refusal == -EBUSY || refusal == -ENOSPC);
+		luo_core_counts(&counts);
+		/* The number of updates has an end, if only for who invents it. */
+		if (refusal || !kernels-- || counts.generation > ~0ULL - MAX_KERNELS)
+			break;
+		root = kexec_away();
+		memset(book, NOBODY, sizeof(book));
+		wall.start = 0;
+		wall.end = 0;
+		err = kexec_arrive(root);
+		check(!err);
+	}
+	end(in, root, err);
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -447,8 +568,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!(flags & 0x80))
 		image_seal(&image);
 
+	arena_reset();
 	memset(book, NOBODY, sizeof(book));
 	models_hostile = true;
+	/* What is preserved anew is small, since there may be many of it. */
+	for (i = 0; i < MODELS; i++)
+		models[i].runs = i % 3;
 	err = image_receive(&image);
 	check(!err || err == -EUCLEAN || err == -EINVAL || err == -EPROTONOSUPPORT ||
 	      (err == -ENOMEM && shim_fail_at));
@@ -458,7 +583,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (err && err != -EUCLEAN)
 		check(luo_core_idle());
 	else
-		use(&in, err);
+		use_and_carry(&in, err);
 
 	luo_core_exit();
 	shim_task_work();
@@ -468,7 +593,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	check(!arena_blocks);
 
 	/* The next input shall not find what this one left. */
-	for (i = 0; i < image.nr; i++)
-		memset(arena_virt(image.pfn[i]), 0, LUO_BLOCK_SIZE);
+	madvise(arena_virt(ARENA_PFN), ARENA_FRAMES * LUO_BLOCK_SIZE, MADV_DONTNEED);
 	return 0;
 }

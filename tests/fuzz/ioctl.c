@@ -4,8 +4,8 @@
  *
  * The input is a list of calls. A model of what must hold follows them: which
  * sessions there are, of which direction, who has them, which files are in
- * them and in which state. After each call errno and counts are compared with
- * it; now and then also what the lists say. A call may be made to fail by want
+ * them and in which state, and what of it goes on to the next kernel. After each
+ * call errno and counts are compared with it; now and then also what the lists say. A call may be made to fail by want
  * of memory, or by user memory that cannot be read or written: then either
  * nothing has happened, or what would have happened anyhow.
  */
@@ -29,7 +29,11 @@ struct mfile {
 	enum file_state state;
 	int err;		/* of FAILED */
 	bool has_id;		/* nobody else may preserve it */
-	unsigned int flbs;	/* in this kernel's numbers */
+	unsigned int flbs;
+	/* Incoming, when it has been made ready for the next kernel: */
+	bool again;		/* preserved anew, and holds @flbs_out */
+	unsigned int flbs_out;
+	bool half;		/* was half made when a freeze began */
 };
 
 struct msession {
@@ -39,20 +43,23 @@ struct msession {
 	int claims;		/* fds */
 	u32 flags;
 	u64 generation;
-	bool hidden;		/* an older one has its name */
+	bool hidden;		/* a newer one has its name */
+	bool early;		/* LIVEUPDATE_SESSION_FREEZE */
+	u64 order;		/* among those of its direction */
+	bool goes;		/* the last freeze has written it down */
 	int nr;
 	struct mfile file[MAX_FILES];
 };
 
-/* In the order in which they came; the array has no gaps that matter. */
 static struct msession session[MAX_SESSIONS];
 static struct { int fd, s; } fds[MAX_FDS];
 static bool handler_known;
-static u64 generation;
+static u64 generation, next_order;
+static unsigned int flbs_asked;		/* incoming ones that are retrieved */
+static int flb_order[FLBS];		/* in which they came */
 static unsigned int flbs_registered;	/* with the handler, now */
 static int flb_refs_out[FLBS], flb_refs_in[FLBS];
 static bool flb_came[FLBS];
-static unsigned int runs_used;
 
 static struct input *in;
 static int result;	/* of the last call */
@@ -113,15 +120,51 @@ static int find_file(int s, u64 token)
 	return -1;
 }
 
+/* Files that an FLB is kept for. */
 static int flb_files(int n, bool incoming)
 {
 	int s, f, nr = 0;
 
-	for (s = 0; s < MAX_SESSIONS; s++)
-		for (f = 0; session[s].used && session[s].incoming == incoming &&
-			    f < session[s].nr; f++)
-			nr += session[s].file[f].flbs >> n & 1;
+	for (s = 0; s < MAX_SESSIONS; s++) {
+		for (f = 0; session[s].used && f < session[s].nr; f++) {
+			const struct mfile *file = &session[s].file[f];
+
+			if (session[s].incoming == incoming)
+				nr += file->flbs >> n & 1;
+			else if (!incoming)
+				nr += file->flbs_out >> n & 1;
+		}
+	}
 	return nr;
+}
+
+/* Sessions of one direction, oldest first. Returns how many. */
+static int in_order(bool incoming, int ret[MAX_SESSIONS])
+{
+	int s, i, nr = 0;
+
+	for (s = 0; s < MAX_SESSIONS; s++) {
+		if (!session[s].used || session[s].incoming != incoming)
+			continue;
+		for (i = nr++; i && session[ret[i - 1]].order > session[s].order; i--)
+			ret[i] = ret[i - 1];
+		ret[i] = s;
+	}
+	return nr;
+}
+
+/* A handler has begun with it, and has not ended. */
+static bool half_made(const struct mfile *file)
+{
+	return models[file->model].begun;
+}
+
+static bool called(char what, int model)
+{
+	char event[16];
+
+	sprintf(event, "%c%d ", what, model);
+	return strstr(events, event);
 }
 
 static int fd_free(void)
@@ -265,7 +308,7 @@ static void do_create(void)
 	call_dev(LIVEUPDATE_IOCTL_CREATE_SESSION, &arg, sizeof(arg));
 	if (!came_true(name >= NAMES ? -EINVAL : find_out(name) >= 0 ? -EEXIST : 0))
 		return;
-	session[s] = (struct msession){ .used = true, .name = name };
+	session[s] = (struct msession){ .used = true, .name = name, .order = next_order++ };
 	add_fd(s, arg.fd);
 }
 
@@ -273,21 +316,33 @@ static void do_claim(void)
 {
 	struct liveupdate_ioctl_retrieve_generation arg = { .size = sizeof(arg), .fd = -1 };
 	struct liveupdate_ioctl_retrieve_session old = { .size = sizeof(old), .fd = -1 };
-	int name = input_below(in, NAMES + 2), s;
-	u64 gen = input_below(in, 4);
+	int name = input_below(in, NAMES + 2), s, want;
+	u64 gen = input_below(in, 6);
+	bool ext = gen || input_below(in, 2);
 
+	if (ext) {
+		arg.flags = input_below(in, 8);
+		arg.reserved = input_below(in, 16) == 15;
+	}
 	if (fd_free() < 0)
 		return;
 	name_of(name, arg.name);
 	name_of(name, old.name);
 	arg.generation = gen;
 	s = name < NAMES ? find_in(name, gen) : -1;
-	if (gen)
+	if (ext)
 		call_dev(LIVEUPDATE_IOCTL_RETRIEVE_GENERATION, &arg, sizeof(arg));
 	else
 		call_dev(LIVEUPDATE_IOCTL_RETRIEVE_SESSION, &old, sizeof(old));
-	if (came_true(s < 0 ? -ENOENT : session[s].claims ? -EINVAL : 0))
-		add_fd(s, gen ? arg.fd : old.fd);
+	if (arg.flags & ~(KEEP | DROP) || arg.reserved)
+		want = -EINVAL;
+	else
+		want = s < 0 ? -ENOENT : session[s].claims ? -EINVAL : 0;
+	if (!came_true(want))
+		return;
+	add_fd(s, ext ? arg.fd : old.fd);
+	if (arg.flags)
+		session[s].flags = arg.flags;
 }
 
 static void do_reopen(void)
@@ -308,7 +363,7 @@ static void do_drop(void)
 	struct liveupdate_ioctl_drop_session arg = { .size = sizeof(arg) };
 	int name = input_below(in, NAMES + 2), s;
 
-	arg.generation = input_below(in, 4);
+	arg.generation = input_below(in, 6);
 	arg.reserved = input_below(in, 16) == 15;
 	name_of(name, arg.name);
 	s = name < NAMES ? find_in(name, arg.generation) : -1;
@@ -333,16 +388,15 @@ static void do_preserve(void)
 		return;
 	models[m].runs = use == M_FREE ? input_below(in, 8) : models[m].runs;
 	models[m].preserve_err = use == M_FREE && kind == 13 ? -EIO : 0;
-	if (runs_used + models[m].runs > 3000)
-		return;
 
 	arg.fd = kind == 15 ? 31000 : kind == 14 ? file_open_foreign() : file_open(m);
 	call_fd(i, LIVEUPDATE_SESSION_PRESERVE_FD, &arg, sizeof(arg));
 	if (kind < 15)
 		fd_close(arg.fd);
-	runs_used += models[m].runs;
 	if (s->incoming)
 		want = -EINVAL;
+	else if (s->early)
+		want = -EBUSY;
 	else if (find_file(fds[i].s, arg.token) >= 0)
 		want = -EEXIST;
 	else if (kind == 15)
@@ -378,7 +432,8 @@ static void do_unpreserve(void)
 	arg.reserved = input_below(in, 16) == 15;
 	f = find_file(fds[i].s, arg.token);
 	call_fd(i, LIVEUPDATE_SESSION_UNPRESERVE_FD, &arg, sizeof(arg));
-	if (came_true(s->incoming || arg.reserved ? -EINVAL : f < 0 ? -ENOENT : 0))
+	if (came_true(s->incoming || arg.reserved ? -EINVAL : s->early ? -EBUSY :
+		      f < 0 ? -ENOENT : 0))
 		remove_file(s, f);
 }
 
@@ -401,12 +456,20 @@ static void do_retrieve(void)
 	if (s->incoming && f >= 0) {
 		file = &s->file[f];
 		models[file->model].retrieve_err = err;
+		models[file->model].clean = input_below(in, 4) == 3;
 		if (file->state == FAILED)
 			want = file->err;
 		else if (file->state == WAITING)
 			want = handler_known ? err : -ENOENT;
 	}
+	events[0] = '\0';
 	call_fd(i, LIVEUPDATE_SESSION_RETRIEVE_FD, &arg, sizeof(arg));
+	if (file) {
+		models[file->model].retrieve_err = 0;
+		/* What was ready to go as it came has been touched. */
+		if (called('R', file->model))
+			file->flbs_out = 0;
+	}
 	if (!s->incoming)
 		want = -EINVAL;
 	else if (f < 0)
@@ -419,7 +482,6 @@ static void do_retrieve(void)
 	}
 	if (!file || !s->incoming)
 		return;
-	models[file->model].retrieve_err = 0;
 	if (min(result, 0) == want) {
 		/* What the data are to blame for stays so. */
 		if (file->state == WAITING && (want == -EIO || want == -EOPNOTSUPP)) {
@@ -520,34 +582,84 @@ static void do_flags(void)
 		session[fds[i].s].flags = arg.flags;
 }
 
+static void do_freeze(void)
+{
+	struct liveupdate_session_freeze arg = { .size = sizeof(arg) };
+	struct liveupdate_session_thaw back = { .size = sizeof(back) };
+	bool thaw = input_below(in, 2);
+	struct msession *s;
+	int i = some_fd(), f, want = 0;
+
+	if (i < 0)
+		return;
+	s = &session[fds[i].s];
+	arg.reserved = back.reserved = input_below(in, 16) == 15;
+	for (f = 0; f < s->nr && !want && !thaw; f++)
+		want = models[s->file[f].model].prefreeze_err;
+	if (thaw)
+		call_fd(i, LIVEUPDATE_SESSION_THAW, &back, sizeof(back));
+	else
+		call_fd(i, LIVEUPDATE_SESSION_FREEZE, &arg, sizeof(arg));
+	if (came_true(s->incoming || arg.reserved ? -EINVAL : want))
+		s->early = !thaw;
+}
+
+/* Not ready for the next kernel any more. */
+static void stay(struct mfile *file)
+{
+	file->again = false;
+	file->flbs_out = 0;
+}
+
 static void do_recycle(void)
 {
 	struct liveupdate_session_recycle arg = { .size = sizeof(arg) };
+	int i = some_fd(), n, f, want = 0;
+	struct mfile *file;
 	struct msession *s;
-	int i = some_fd(), to, n, j;
+	bool keep;
 
 	if (i < 0)
 		return;
 	n = fds[i].s;
 	s = &session[n];
+	arg.flags = input_below(in, 8);
+	keep = arg.flags & LIVEUPDATE_RECYCLE_KEEP_FILES;
+	if (s->nr && !keep)
+		want = -EBUSY;
+	for (f = 0; f < s->nr; f++)
+		if (s->file[f].state != HELD || !s->file[f].has_id)
+			want = -EBUSY;
+	if (s->nr && !can_finish(n))
+		want = -EBUSY;
+	if (!want && find_out(s->name) >= 0)
+		want = -EEXIST;
+	if (!s->incoming || arg.flags & ~LIVEUPDATE_RECYCLE_KEEP_FILES)
+		want = -EINVAL;
+	events[0] = '\0';
 	call_fd(i, LIVEUPDATE_SESSION_RECYCLE, &arg, sizeof(arg));
-	if (!came_true(!s->incoming ? -EINVAL : s->nr ? -EBUSY :
-		       find_out(s->name) >= 0 ? -EEXIST : 0))
+	if (!came_true(want)) {
+		/* Then nothing is preserved anew, if it has come that far. */
+		for (f = 0; f < s->nr && s->incoming; f++) {
+			file = &s->file[f];
+			if (called('U', file->model))
+				stay(file);
+			else
+				check(result != -EEXIST);
+		}
 		return;
+	}
+	for (f = 0; f < s->nr; f++) {
+		file = &s->file[f];
+		file->flbs = file->again ? file->flbs_out : flbs_registered;
+		stay(file);
+	}
 	s->incoming = false;
 	s->hidden = false;
-	s->flags = 0;
 	s->generation = 0;
-	/* It is the last of the outgoing ones now. */
-	for (to = MAX_SESSIONS - 1; to > n && !session[to].used; to--)
-		;
-	if (to + 1 < MAX_SESSIONS && to > n) {
-		session[to + 1] = *s;
-		*s = (struct msession){};
-		for (j = 0; j < MAX_FDS; j++)
-			if (fds[j].fd >= 0 && fds[j].s == n)
-				fds[j].s = to + 1;
-	}
+	s->order = next_order++;
+	if (!keep)
+		s->flags = 0;
 }
 
 /* What lists and states say, of one session. */
@@ -611,6 +723,10 @@ static void do_odd(void)
 		{ LIVEUPDATE_SESSION_SET_FLAGS, 8, false, -1 },
 		{ LIVEUPDATE_SESSION_UNPRESERVE_FD, 16, false, 0 },
 		{ LIVEUPDATE_SESSION_RECYCLE, 8, false, 1 },
+		{ LIVEUPDATE_SESSION_RETRIEVE_INTO,
+		  sizeof(struct liveupdate_session_retrieve_into), false, 1 },
+		{ LIVEUPDATE_SESSION_FREEZE, 8, false, 0 },
+		{ LIVEUPDATE_SESSION_THAW, 8, false, 0 },
 	};
 	unsigned int n = input_below(in, ARRAY_SIZE(row)), how = input_below(in, 4);
 	unsigned int cmd = row[n].cmd;
@@ -642,59 +758,176 @@ static void do_odd(void)
 
 /* ------------------------------------------------------- freeze and kexec */
 
-static bool session_freezes(int s)
-{
-	int f;
+struct forecast {
+	int err;		/* of the freeze */
+	int first, first_err;	/* first session that cannot be frozen, or -1 */
+	u64 sessions, files, pages, dropped;
+};
 
-	for (f = 0; f < session[s].nr; f++)
-		if (models[session[s].file[f].model].freeze_err)
-			return false;
-	return true;
-}
-
-/* The errno that a freeze must give, and how many sessions it leaves out. */
-static int freeze_says(u64 *ret_dropped)
+/* A handler that is asked to go on with these may make files of them. */
+static void mark_half_made(void)
 {
 	int s, f;
 
-	*ret_dropped = 0;
 	for (s = 0; s < MAX_SESSIONS; s++) {
-		if (!session[s].used || session[s].incoming || session_freezes(s))
-			continue;
-		if (session[s].flags & DROP) {
-			++*ret_dropped;
-			continue;
+		for (f = 0; session[s].used && session[s].incoming && f < session[s].nr; f++) {
+			struct mfile *file = &session[s].file[f];
+
+			file->half = file->state == WAITING && half_made(file);
+			if (file->half)
+				models[file->model].file = NULL;
 		}
-		for (f = 0; f < session[s].nr; f++)
-			if (models[session[s].file[f].model].freeze_err)
-				return models[session[s].file[f].model].freeze_err;
+	}
+}
+
+/* Came, waits, and depends on state that may be in use here. */
+static int carry_flbs(struct mfile *file)
+{
+	int i, n;
+
+	for (i = 0; i < FLBS; i++) {
+		n = flb_order[i];
+		if (!(file->flbs & flbs_asked & ~file->flbs_out & 1 << n))
+			continue;
+		if (!(flbs_registered & 1 << n))
+			return -ENODEV;
+		file->flbs_out |= 1 << n;
 	}
 	return 0;
+}
+
+static int carry_file(struct mfile *file, bool faults)
+{
+	if (file->half) {
+		check(!half_made(file));
+		check(models[file->model].file || faults);
+		if (models[file->model].file)
+			file->state = HELD;
+	}
+	file->half = false;
+	if (file->state == FAILED && half_made(file))
+		return 0;
+	if (file->state != HELD)
+		return carry_flbs(file);
+	if (!file->again) {
+		file->again = true;
+		file->flbs_out = flbs_registered;
+	}
+	return 0;
+}
+
+/* What a file says at the freeze, when all are ready. */
+static int freeze_file(const struct mfile *file, bool incoming)
+{
+	int n;
+
+	if (!incoming || file->again)
+		return models[file->model].freeze_err;
+	if (file->state == FAILED && half_made(file))
+		return 0;
+	for (n = 0; n < FLBS; n++)
+		if (file->flbs & ~flbs_asked & 1 << n && flb_files(n, false))
+			return -EBUSY;
+	return 0;
+}
+
+static bool file_goes(const struct mfile *file, bool incoming)
+{
+	return !incoming || file->again || file->state == WAITING || !half_made(file);
+}
+
+/*
+ * What a freeze must have done and said. mark_half_made() comes before it;
+ * @faults: an attempt before has met want of memory.
+ */
+static struct forecast forecast(bool faults)
+{
+	struct forecast fc = { .first = -1 };
+	int carry_err[MAX_SESSIONS] = {};
+	int list[MAX_SESSIONS], nr, i, f, incoming, err;
+
+	for (i = 0; i < MAX_SESSIONS; i++)
+		session[i].goes = false;
+	nr = in_order(true, list);
+	for (i = 0; i < nr; i++) {
+		struct msession *s = &session[list[i]];
+
+		for (f = 0; f < s->nr && !carry_err[list[i]]; f++)
+			carry_err[list[i]] = carry_file(&s->file[f], faults);
+	}
+	for (incoming = 0; incoming < 2; incoming++) {
+		nr = in_order(incoming, list);
+		for (i = 0; i < nr; i++) {
+			struct msession *s = &session[list[i]];
+
+			/* Finished, and somebody still has it. */
+			if (incoming && !s->nr && s->claims)
+				continue;
+			err = carry_err[list[i]];
+			for (f = 0; f < s->nr && !err; f++)
+				err = freeze_file(&s->file[f], incoming);
+			if (err && fc.first < 0) {
+				fc.first = list[i];
+				fc.first_err = err;
+			}
+			if (err && s->flags & DROP) {
+				fc.dropped++;
+				continue;
+			}
+			if (err) {
+				fc.err = err;
+				return fc;
+			}
+			s->goes = true;
+			fc.sessions++;
+			for (f = 0; f < s->nr; f++) {
+				if (!file_goes(&s->file[f], incoming))
+					continue;
+				fc.files++;
+				fc.pages += models[s->file[f].model].runs;
+			}
+		}
+	}
+	return fc;
 }
 
 static void do_rehearse(void)
 {
 	struct liveupdate_ioctl_rehearse arg = { .size = sizeof(arg) };
-	u64 dropped;
-	int want = freeze_says(&dropped);
+	u8 name[LIVEUPDATE_SESSION_NAME_LENGTH] = {};
+	struct forecast fc;
+	bool faults;
 
+	mark_half_made();
 	call_dev(LIVEUPDATE_IOCTL_REHEARSE, &arg, sizeof(arg));
-	if (!came_true(0))
+	came_true(0);
+	/* What an unhappy one has left undone, the next makes up for. */
+	faults = no_memory || result;
+	if (faults) {
+		arg = (struct liveupdate_ioctl_rehearse){ .size = sizeof(arg) };
+		check(!dev_ioctl(LIVEUPDATE_IOCTL_REHEARSE, &arg));
+	}
+	fc = forecast(faults);
+	check((int)arg.error == -fc.err && (int)arg.session_error == -fc.first_err);
+	if (fc.first >= 0)
+		name_of(session[fc.first].name, name);
+	check(!memcmp(arg.session, name, sizeof(name)));
+	if (fc.err)
 		return;
-	if (no_memory && arg.error == ENOMEM)
-		return;
-	check((int)arg.error == -want);
-	check(want || (arg.dropped == dropped && arg.sessions + dropped <= MAX_SESSIONS));
+	check(arg.sessions == fc.sessions && arg.files == fc.files &&
+	      arg.bytes == fc.pages * LUO_BLOCK_SIZE && arg.dropped == fc.dropped);
 }
 
 static void do_script(void)
 {
-	int m = input_below(in, MODELS), what = input_below(in, 8);
+	int m = input_below(in, MODELS), what = input_below(in, 12);
 
 	if (what < 4)
-		models[m].freeze_err = what ? -EBUSY : 0;
-	else
+		models[m].freeze_err = what ? -EAGAIN : 0;
+	else if (what < 8)
 		models[m].busy = what > 5;
+	else
+		models[m].prefreeze_err = what > 9 ? -EPERM : 0;
 }
 
 static void do_handler(void)
@@ -748,6 +981,8 @@ static void do_flb(void)
 		else
 			check(err == (flb_files(n, true) || flb_refs_in[n] ? 0 : -ENODATA));
 		flb_refs_in[n] += !err;
+		if (!err)
+			flbs_asked |= 1 << n;
 		break;
 	case 4:
 		if (flb_refs_out[n]) {
@@ -810,15 +1045,70 @@ static bool all_closed(void)
 	return true;
 }
 
+/* Which FLBs come next, and in which order: all of this kernel's, then all that wait. */
+static void flbs_go(bool ret_came[FLBS], int ret_order[FLBS])
+{
+	bool out[FLBS];
+	int n, i, nr = 0, place;
+
+	for (n = 0; n < FLBS; n++) {
+		out[n] = flb_files(n, false);
+		ret_came[n] = out[n] || (flb_files(n, true) && !(flbs_asked & 1 << n));
+	}
+	for (place = 1; place <= (int)LUO_FLBS_MAX; place++)
+		for (n = 0; n < FLBS; n++)
+			if (out[n] && (int)model_flbs[n].flb.place == place)
+				ret_order[nr++] = n;
+	for (i = 0; i < FLBS; i++)
+		if (!out[flb_order[i]] && ret_came[flb_order[i]])
+			ret_order[nr++] = flb_order[i];
+	for (n = 0; n < FLBS; n++)
+		if (!ret_came[n])
+			ret_order[nr++] = n;
+}
+
+/* As it is in the next kernel. */
+static struct msession arrived(const struct msession *old)
+{
+	struct msession s = *old;
+	int f;
+
+	if (!s.incoming)
+		s.generation = generation + 1;
+	s.incoming = true;
+	s.order = next_order++;
+	s.claims = 0;
+	s.flags = 0;
+	s.early = false;
+	s.hidden = false;
+	s.nr = 0;
+	for (f = 0; f < old->nr; f++) {
+		struct mfile file = old->file[f];
+
+		if (!file_goes(&file, old->incoming))
+			continue;
+		if (file.again)
+			file.flbs = file.flbs_out;
+		else if (old->incoming)
+			file.flbs = file.flbs_out | (file.flbs & ~flbs_asked);
+		stay(&file);
+		file.state = WAITING;
+		file.has_id = false;
+		s.file[s.nr++] = file;
+	}
+	return s;
+}
+
 static void do_kexec(void)
 {
-	struct msession old[MAX_SESSIONS];
+	struct msession next[MAX_SESSIONS] = {};
+	int list[MAX_SESSIONS], order[FLBS], s, n = 0, i, nr, incoming;
 	struct luo_root_ser *root;
-	u64 dropped;
-	int want = freeze_says(&dropped), s, n = 0, i, f;
+	bool came[FLBS];
 
+	mark_half_made();
 	result = luo_core_freeze(&root);
-	check(result == want);
+	check(result == forecast(false).err);
 	if (result)
 		return;
 	luo_core_seal_root();
@@ -827,38 +1117,35 @@ static void do_kexec(void)
 	/* More sessions without a holder than descriptors. */
 	if (!all_closed())
 		return;
-	for (i = 0; i < FLBS; i++)
-		flb_came[i] = flb_files(i, false);
+	/* What has been closed for that cannot be in the way of others. */
+	mark_half_made();
+	check(!forecast(false).err);
+	flbs_go(came, order);
+	for (incoming = 0; incoming < 2; incoming++) {
+		nr = in_order(incoming, list);
+		for (i = 0; i < nr; i++)
+			if (session[list[i]].goes)
+				next[n++] = arrived(&session[list[i]]);
+	}
 
-	/* What stop() closes does not finish by itself in this kernel. */
+	/* What stop() closes has been written down before. */
 	check(!kexec_do());
 	generation++;
-	memcpy(old, session, sizeof(old));
-	memset(session, 0, sizeof(session));
-	for (s = 0; s < MAX_SESSIONS; s++) {
-		bool freezes = true;
-
-		for (f = 0; f < old[s].nr; f++)
-			freezes &= !models[old[s].file[f].model].freeze_err;
-		if (!old[s].used || old[s].incoming || !freezes)
-			continue;
-		session[n] = old[s];
-		session[n].incoming = true;
-		session[n].claims = 0;
-		session[n].flags = 0;
-		session[n].generation = generation;
-		for (f = 0; f < session[n].nr; f++) {
-			session[n].file[f].state = WAITING;
-			session[n].file[f].has_id = false;
-		}
-		n++;
-	}
+	memcpy(session, next, sizeof(session));
+	for (s = 0; s < n; s++)
+		for (i = 0; i < n; i++)
+			if (session[i].name == session[s].name &&
+			    session[i].generation > session[s].generation)
+				session[s].hidden = true;
 	for (i = 0; i < MAX_FDS; i++)
 		fds[i].fd = -1;
 	for (i = 0; i < FLBS; i++)
 		flb_refs_in[i] = 0;
 	for (i = 0; i < MODELS; i++)
 		models[i].begun = false;
+	memcpy(flb_came, came, sizeof(came));
+	memcpy(flb_order, order, sizeof(order));
+	flbs_asked = 0;
 	handler_known = true;
 	flbs_registered = 0;
 }
@@ -894,7 +1181,8 @@ static void check_counts(void)
 static void (*const calls[])(void) = {
 	do_create, do_claim, do_reopen, do_drop, do_preserve, do_preserve, do_preserve,
 	do_unpreserve, do_retrieve, do_retrieve, do_finish, do_close, do_dup, do_flags,
-	do_recycle, do_look, do_odd, do_rehearse, do_script, do_handler, do_flb, do_kexec,
+	do_recycle, do_freeze, do_look, do_odd, do_rehearse, do_script, do_handler, do_flb,
+	do_kexec,
 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -906,7 +1194,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct input input = { data, data + size };
-	int i;
+	unsigned long tracked = 0;
+	int i, s, f;
 
 	in = &input;
 	memset(session, 0, sizeof(session));
@@ -917,7 +1206,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		fds[i].fd = -1;
 	generation = 0;
 	flbs_registered = 0;
-	runs_used = 0;
+	next_order = 0;
+	flbs_asked = 0;
+	for (i = 0; i < FLBS; i++)
+		flb_order[i] = i;
 	check(!setup(NULL));
 	handler_known = true;
 
@@ -937,7 +1229,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 				close_fd(i);
 	} while (!all_closed());
 	check_counts();
-	check(!arena_count(FRAME_TRACKED));
+	/* What is left waits for somebody, ready for the next kernel. */
+	for (s = 0; s < MAX_SESSIONS; s++)
+		for (f = 0; session[s].used && f < session[s].nr; f++)
+			tracked += session[s].file[f].again ?
+				   models[session[s].file[f].model].runs : 0;
+	check(arena_count(FRAME_TRACKED) == tracked);
 	check(!teardown(NULL));
 	return 0;
 }

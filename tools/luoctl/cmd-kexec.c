@@ -389,8 +389,11 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	    check_rehearsal(ctl, false, false) != EXIT_DONE && !kexec.force)
 		return fail("so nothing has been stopped (--force goes on without it)");
 	r = watch(&kexec);
-	if (!r)
-		r = holder_list(ctl, &kexec.holders);
+	if (r < 0) {
+		code = fail("watching what 'luoctl exec' does: %s", strerror(-r));
+		goto out;
+	}
+	r = holder_list(ctl, &kexec.holders);
 	if (r < 0) {
 		code = fail("looking for running 'luoctl exec': %s", strerror(-r));
 		goto out;

@@ -101,7 +101,6 @@ struct list_head {
 	for (e = from; &(e)->m != (h); e = shim_step(e, dir, m))
 #define list_for_each_entry(e, h, m) \
 	shim_walk(e, list_entry((h)->next, __typeof__(*e), m), next, h, m)
-#define list_prepare_entry(e, h, m) ((e) ?: list_entry(h, __typeof__(*(e)), m))
 #define list_for_each_entry_continue(e, h, m) \
 	shim_walk(e, shim_step(e, next, m), next, h, m)
 #define list_for_each_entry_reverse(e, h, m) \

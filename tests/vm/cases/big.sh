@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: a file that takes most of the memory
-# chain: A
+# chain-all: A
 # chain: A B
 # memory: 1536M
 # cmdline: liveupdate.pin_limit=65

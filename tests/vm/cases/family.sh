@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: a family of device files that refer to each other in a circle, with memory of their own (samples/family)
 # chain: A B
-# chain: 6.12 6.12
+# chain-all: 6.12 6.12
 # time: 360
 
 params=/sys/module/luo_family/parameters

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: luoctl exec is killed while it holds what is stored, and again and again while it arrives
 # chain: 6.1 6.12 6.1
-# chain: 6.12 6.1 6.12
+# chain-all: 6.12 6.1 6.12
 # memory: 512M
 # time: 240
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: eventfds, and files of a tmpfs that have a name; what they cost a tmpfs
 # chain: A B
-# chain: A A
+# chain-all: A A
 # memory: 768M
 # cmdline: transparent_hugepage=always init_on_alloc=0
 #

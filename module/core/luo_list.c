@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Lists for those who look on
+ *
+ * A tool that shows sessions and files has no session and no device, and takes
+ * its time. A &struct luo_cursor goes from session to session by the number
+ * that each gets when it is put into its list, and from file to file by the number
+ * that each has in its session.
+ *
+ * A reference to the session where it stands makes the next step a single one; a
+ * session that has left the list meanwhile has no number any more, and then the
+ * place is looked for. The reference keeps the memory of the session and nothing
+ * else: it may end, and has no files then. A file is found again by its token.
+ *
+ * Locks: luo_sessions_lock for a step from session to session, the session's lock
+ * for its files, never both, and none while the cursor stands. No luo_freeze_sem,
+ * see luo_internal.h.
+ */
+#include "luo_internal.h"
+
+/* Called with luo_sessions_lock held. */
+static void luo_cursor_leave(struct luo_cursor *cursor)
+{
+	if (cursor->session)
+		luo_session_put(cursor->session);
+	cursor->session = NULL;
+}
+
+void luo_cursor_reset(struct luo_cursor *cursor)
+{
+	mutex_lock(&luo_sessions_lock);
+	luo_cursor_leave(cursor);
+	mutex_unlock(&luo_sessions_lock);
+	*cursor = (struct luo_cursor){};
+}
+
+/* The next session of the same list. Called with luo_sessions_lock held. */
+static bool luo_cursor_step(struct luo_cursor *cursor)
+{
+	struct list_head *head = &luo_sessions[cursor->incoming];
+	struct luo_session *session = cursor->session;
+
+	/* Nothing to go on from: the entry that the head would be in. */
+	if (!session || session->id != cursor->id)
+		session = list_entry(head, struct luo_session, list);
+	list_for_each_entry_continue(session, head, list)
+		if (session->id > cursor->id)
+			break;
+	luo_cursor_leave(cursor);
+	if (&session->list == head)
+		return false;
+	session->refs++;
+	cursor->session = session;
+	cursor->id = session->id;
+	return true;
+}
+
+/* Of either. Called with luo_sessions_lock held. */
+static bool luo_cursor_next(struct luo_cursor *cursor)
+{
+	if (luo_cursor_step(cursor))
+		return true;
+	if (cursor->incoming)
+		return false;
+	cursor->incoming = true;
+	cursor->id = 0;
+	return luo_cursor_step(cursor);
+}
+
+/* Its numbers may be about to change, but each is right by itself. */
+static void luo_session_describe(const struct luo_session *session,
+				 struct luo_session_entry *entry)
+{
+	*entry = (struct luo_session_entry){
+		.id = session->id,
+		.incoming = session->incoming,
+		.claimed = session->claimed,
+		.damaged = session->err,
+		.flags = READ_ONCE(session->flags),
+		.generation = session->generation,
+		.files = READ_ONCE(session->nr_files),
+		.pages = READ_ONCE(session->nr_pages),
+	};
+	memcpy(entry->name, session->name, sizeof(entry->name));
+}
+
+unsigned int luo_core_list_sessions(struct luo_cursor *cursor,
+				    struct luo_session_entry *entry, unsigned int room)
+{
+	unsigned int nr = 0;
+
+	mutex_lock(&luo_sessions_lock);
+	while (nr < room && luo_cursor_next(cursor))
+		luo_session_describe(cursor->session, &entry[nr++]);
+	mutex_unlock(&luo_sessions_lock);
+	return nr;
+}
+
+int luo_core_list_files(struct luo_cursor *cursor, struct luo_file_entry *entry,
+			unsigned int room)
+{
+	unsigned int nr = 0, more;
+	int err;
+
+	while (nr < room) {
+		if (!cursor->inside) {
+			mutex_lock(&luo_sessions_lock);
+			cursor->inside = luo_cursor_next(cursor);
+			mutex_unlock(&luo_sessions_lock);
+			if (!cursor->inside)
+				break;
+			cursor->nr = 0;
+		}
+		/* It may be gone by now; then it has no files. */
+		err = mutex_lock_killable(&cursor->session->lock);
+		if (err)
+			return nr ? (int)nr : err;
+		more = luo_files_list_next(cursor->session, &cursor->nr, &cursor->token,
+					   entry + nr, room - nr);
+		mutex_unlock(&cursor->session->lock);
+		for (; more; more--)
+			entry[nr++].session = cursor->id;
+		cursor->inside = nr == room;
+		cond_resched();
+	}
+	return nr;
+}
+
+int luo_core_orphans(struct luo_orphans *ret)
+{
+	struct luo_cursor cursor = { .incoming = true };
+	struct luo_session_entry session[4];
+	struct luo_file_entry file[8];
+	struct luo_orphans sum = { };
+	int nr;
+
+	while ((nr = luo_core_list_sessions(&cursor, session, ARRAY_SIZE(session))))
+		while (nr--)
+			sum.sessions_damaged += session[nr].damaged;
+	luo_cursor_reset(&cursor);
+
+	cursor.incoming = true;
+	while ((nr = luo_core_list_files(&cursor, file, ARRAY_SIZE(file))) > 0) {
+		while (nr--) {
+			sum.files_failed += file[nr].info.state == LIVEUPDATE_FILE_FAILED;
+			sum.files_unknown += file[nr].info.state == LIVEUPDATE_FILE_UNKNOWN;
+		}
+	}
+	luo_cursor_reset(&cursor);
+	if (!nr)
+		*ret = sum;
+	return nr;
+}
