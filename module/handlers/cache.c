@@ -590,16 +590,18 @@ struct folio *luo_fill_next(struct luo_fill *fill, pgoff_t *ret_index)
 	while (fill->block && fill->ext == luo_block_nr_extents(fill->block)) {
 		fill->block = luo_pages_next(fill->block);
 		fill->ext = 0;
-		if (fill->block && fatal_signal_pending(current))
-			return ERR_PTR(-EINTR);
-		cond_resched();
 	}
 	if (!fill->block)
 		return NULL;
 
 	luo_block_extent(fill->block, fill->ext, &ext);
-	if (!fill->ready)
+	if (!fill->ready) {
+		/* Here, since one extent may be all memory there is. */
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
 		fill->ready = make_folio(&ext, fill->done);
+	}
 	if (!fill->ready) {
 		pr_err("frame %#llx is not as it should be\n", ext.pfn + fill->done);
 		return ERR_PTR(-EIO);
