@@ -42,9 +42,12 @@ static bool hugetlb_can_preserve(struct liveupdate_file_handler *fh, struct file
 
 static u32 seals_of(struct file *file)
 {
-	if (luo_is_hugefile(file))
-		return luo_hugefile_seals(file);
-	return HUGETLBFS_I(file_inode(file))->seals;
+	/* A kernel without hugetlbfs may get such files from another. */
+#ifdef CONFIG_HUGETLBFS
+	if (!luo_is_hugefile(file))
+		return HUGETLBFS_I(file_inode(file))->seals;
+#endif
+	return luo_hugefile_seals(file);
 }
 
 static int hugetlb_preserve(struct liveupdate_file_op_args *args)
