@@ -102,8 +102,9 @@ void luo_cache_release(struct luo_pages *pages);
 #define LUO_STATE_FLAGS		0x1f
 
 /* F_SEAL_EXEC is newer than 6.1, which has to carry it all the same. */
+#define LUO_SEAL_EXEC	0x20
 #define LUO_STATE_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
-			 F_SEAL_FUTURE_WRITE | 0x20)
+			 F_SEAL_FUTURE_WRITE | LUO_SEAL_EXEC)
 
 /**
  * struct luo_state_ser - a file, in the blob of its page blocks

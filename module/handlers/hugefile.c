@@ -50,6 +50,8 @@
  */
 
 #define HUGEFILE_MAGIC		0x4c554f48	/* "LUOH" */
+/* Whole folios, so that rounding up an offset cannot overflow. */
+#define HUGEFILE_MAX_SIZE	round_down(MAX_LFS_FILESIZE, HPAGE_PMD_SIZE)
 
 static const struct file_operations hugefile_fops;
 
@@ -396,7 +398,7 @@ static int resize(struct inode *inode, loff_t size)
 	filemap_invalidate_lock(inode->i_mapping);
 	i_size_write(inode, size);
 	/* Also what was allocated beyond the end. */
-	remove_folios(inode, size, LLONG_MAX - HPAGE_PMD_SIZE + 1, true);
+	remove_folios(inode, size, HUGEFILE_MAX_SIZE, true);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return 0;
 }
@@ -408,8 +410,7 @@ static int hugefile_setattr(luo_idmap *idmap, struct dentry *dentry, struct iatt
 
 	if (err)
 		return err;
-	/* F_SEAL_EXEC */
-	if (attr->ia_valid & ATTR_MODE && hugefile_seals(inode) & 0x20 &&
+	if (attr->ia_valid & ATTR_MODE && hugefile_seals(inode) & LUO_SEAL_EXEC &&
 	    (inode->i_mode ^ attr->ia_mode) & 0111)
 		return -EPERM;
 	if (attr->ia_valid & ATTR_SIZE) {
@@ -489,6 +490,7 @@ struct file *luo_hugefile_create(const char *name, loff_t size)
 	err = simple_pin_fs(&hugefile_type, &mount, &mount_count);
 	if (err)
 		return ERR_PTR(err);
+	mount->mnt_sb->s_maxbytes = HUGEFILE_MAX_SIZE;
 	file = ERR_PTR(-ENOMEM);
 	inode = make_inode(mount->mnt_sb);
 	if (!inode)

@@ -49,7 +49,7 @@ stage1() {
 }
 
 stage2() {
-	plan 112
+	plan 114
 	# Some points are about SIGSEGV, which is no complaint of the kernel's here.
 	echo 0 >/proc/sys/debug/exception-trace
 	same "there is no pool" "$(cat $pool/nr_hugepages)" 0

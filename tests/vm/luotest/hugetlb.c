@@ -426,6 +426,8 @@ static void check_mappings(int fd)
 
 	p = map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED);
 	point(!((uintptr_t)p & (HUGE - 1)), "mmap gives aligned addresses");
+	q = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_HUGETLB, fd, 0);
+	gives("mmap with MAP_HUGETLB", q == MAP_FAILED ? -1 : 0, EINVAL);
 	old = p[HUGE + 5];
 	status = in_child(look_and_write, p);
 	point(!status && p[HUGE + 5] != old, "a forked child shares it");
@@ -632,6 +634,8 @@ static void check_file(int fd)
 	      "a mapping beyond the end gives SIGBUS");
 	munmap(p, 6 * HUGE);
 	point(blocks(fd) == HUGE, "only the page before the end is left");
+	gives("fallocate of the last page that an offset can say",
+	      fallocate(fd, FALLOC_FL_KEEP_SIZE, INT64_MAX - PAGE, PAGE), EFBIG);
 	gives("allocated beyond the end",
 	      fallocate(fd, FALLOC_FL_KEEP_SIZE, 4 * HUGE, HUGE), 0);
 	gives("emptied", ftruncate(fd, 0), 0);
