@@ -114,10 +114,11 @@ struct luo_reader;
  * @list:       in luo_sessions, when published
  * @id:         number in lists for users, grows along luo_sessions; 0: not in
  *              there. A recycled session has another. Protected by
- *              luo_sessions_lock, as are @list and @refs
+ *              luo_sessions_lock, as are @list, @named, @namesakes and @refs
  * @refs:       of the session's life, and of cursors that stand on it
  * @incoming:   came from the previous kernel
  * @named:      can be found by name
+ * @namesakes:  incoming: the others of this name, the newest of which is @named
  * @claimed:    has a struct file
  * @pinned:     holds the module: an incoming session always, an outgoing one
  *              when no struct file does
@@ -140,6 +141,7 @@ struct luo_session {
 	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
 	struct rhash_head node;
 	struct list_head list;
+	struct list_head namesakes;
 	u64 id;
 	unsigned int refs;
 	bool incoming;

@@ -32,7 +32,8 @@
  * who asks. An incoming session whose files cannot be finished at close goes
  * back to where it was, under its name, rather than being lost; files that
  * were retrieved stay so. A damaged session answers EIO and keeps its memory.
- * When two incoming sessions have one name, the newer answers.
+ * When several incoming sessions have one name, the newest answers; when that
+ * is gone, the next.
  *
  * Locks: see luo_internal.h. The struct file owns the session, so neither
  * ioctl nor release need a reference count; the one that there is keeps the
@@ -131,6 +132,7 @@ static struct luo_session *luo_session_alloc(bool incoming)
 	mutex_init(&session->lock);
 	INIT_LIST_HEAD(&session->files);
 	INIT_LIST_HEAD(&session->list);
+	INIT_LIST_HEAD(&session->namesakes);
 	atomic64_inc(&luo_stats.sessions[incoming]);
 	return session;
 }
@@ -196,12 +198,47 @@ static int luo_session_insert_name(struct luo_session *session)
 	return err && err != -EEXIST ? -ENOMEM : err;
 }
 
+/* @heir answers to the name of @session instead of it. Cannot fail. */
+static void luo_session_pass_name(struct luo_session *session, struct luo_session *heir)
+{
+	WARN_ON_ONCE(rhashtable_replace_fast(&luo_names[session->incoming], &session->node,
+					&heir->node, luo_names_params));
+	session->named = false;
+	heir->named = true;
+}
+
 static void luo_session_remove_name(struct luo_session *session)
 {
-	if (session->named)
+	struct luo_session *other, *heir = NULL;
+
+	list_for_each_entry(other, &session->namesakes, namesakes)
+		if (!heir || heir->generation < other->generation)
+			heir = other;
+	list_del_init(&session->namesakes);
+
+	if (session->named && heir)
+		luo_session_pass_name(session, heir);
+	else if (session->named)
 		rhashtable_remove_fast(&luo_names[session->incoming], &session->node,
 				       luo_names_params);
 	session->named = false;
+}
+
+/*
+ * An incoming session gets its name, or its place among those who have it. In
+ * the second case it cannot fail.
+ */
+static int luo_session_join_names(struct luo_session *session)
+{
+	struct luo_session *first;
+
+	first = rhashtable_lookup_fast(&luo_names[1], session->name, luo_names_params);
+	if (!first)
+		return luo_session_insert_name(session);
+	list_add_tail(&session->namesakes, &first->namesakes);
+	if (first->generation < session->generation)
+		luo_session_pass_name(first, session);
+	return 0;
 }
 
 /* ------------------------------------------------------ struct file of a session */
@@ -304,16 +341,14 @@ err_free:
  */
 static struct luo_session *luo_session_find(const char *key, u64 generation)
 {
-	struct luo_session *session;
+	struct luo_session *first, *other;
 
-	session = rhashtable_lookup_fast(&luo_names[1], key, luo_names_params);
-	if (!generation || (session && session->generation == generation))
-		return session;
-
-	list_for_each_entry(session, &luo_sessions[1], list)
-		if (session->generation == generation &&
-		    !memcmp(session->name, key, sizeof(session->name)))
-			return session;
+	first = rhashtable_lookup_fast(&luo_names[1], key, luo_names_params);
+	if (!first || !generation || first->generation == generation)
+		return first;
+	list_for_each_entry(other, &first->namesakes, namesakes)
+		if (other->generation == generation)
+			return other;
 	return NULL;
 }
 
@@ -547,7 +582,6 @@ int luo_session_give_up(const u8 *name, u64 generation)
 static int luo_session_turn(struct luo_session *session)
 {
 	struct luo_session *other;
-	bool named = session->named;
 	int err;
 
 	mutex_lock(&luo_sessions_lock);
@@ -562,9 +596,8 @@ static int luo_session_turn(struct luo_session *session)
 	err = luo_session_insert_name(session);
 	if (err) {
 		WRITE_ONCE(session->incoming, true);
-		/* Not to be found by name, but it is finished anyhow. */
-		if (named)
-			luo_session_insert_name(session);
+		/* If not even that works, it is not to be found by name. */
+		luo_session_join_names(session);
 		luo_sessions_make_room(0);
 		goto out_unlock;
 	}
@@ -787,29 +820,6 @@ void luo_sessions_unfreeze(void)
 
 /* ------------------------------------------------------------------- receive */
 
-/* Takes the place of an older session of the same name, if it is one. */
-static int luo_session_insert_newest(struct luo_session *session)
-{
-	struct luo_session *other;
-	int err = luo_session_insert_name(session);
-
-	if (err != -EEXIST)
-		return err;
-
-	other = rhashtable_lookup_fast(&luo_names[1], session->name, luo_names_params);
-	if (WARN_ON_ONCE(!other))
-		return 0;
-	if (other->generation == session->generation) {
-		/* One kernel does not write a name twice. */
-		session->err = -EIO;
-	} else if (other->generation < session->generation) {
-		luo_session_remove_name(other);
-		err = luo_session_insert_name(session);
-		return err;
-	}
-	return 0;
-}
-
 /**
  * luo_session_receive() - an incoming session without its files
  * @ser:    its record
@@ -827,10 +837,14 @@ struct luo_session *luo_session_receive(const struct luo_session_ser *ser, u64 n
 
 	session->generation = le64_to_cpu(ser->generation);
 	mutex_lock(&luo_sessions_lock);
-	if (luo_session_key((const u8 *)ser->name, session->name))
-		err = luo_session_insert_newest(session);
-	else
+	if (luo_session_key((const u8 *)ser->name, session->name)) {
+		/* One kernel does not write a name twice. */
+		if (luo_session_find(session->name, session->generation))
+			session->err = -EIO;
+		err = luo_session_join_names(session);
+	} else {
 		session->err = -EIO;
+	}
 	/*
 	 * What we do not know the meaning of, we had better not ignore. And nobody
 	 * could ask for one of generation 0 when there is a newer of its name.

@@ -247,6 +247,7 @@ int luo_cache_preserve(struct liveupdate_file_op_args *args, u32 seals)
 
 	if (seals & ~LUO_STATE_SEALS)
 		return -EOPNOTSUPP;
+	luo_own_last_page();
 	err = luo_pages_init(pages);
 	if (err)
 		return err;
@@ -529,6 +530,7 @@ static int update_blocks(struct address_space *mapping, struct luo_pages *pages)
  */
 int luo_cache_prefreeze(struct liveupdate_file_op_args *args)
 {
+	luo_own_last_page();
 	return update_blocks(args->file->f_mapping, args->pages);
 }
 

@@ -67,9 +67,9 @@ int luo_frames_track(u64 pfn, u64 nr)
 {
 	int err = 0;
 
-	/* The last frame of RAM is nobody's: see scratch.c. */
+	/* See luo_own_last_page(). */
 	if (!luo_is_boot_ram(pfn, nr) || luo_last_frame() - pfn < nr) {
-		luo_error("some of this memory cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page)");
+		luo_error("some of this memory cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page of RAM, pinned)");
 		return -EOPNOTSUPP;
 	}
 
@@ -135,6 +135,10 @@ void *luo_block_alloc(void)
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 
 	BUILD_BUG_ON(LUO_BLOCK_SIZE != PAGE_SIZE);
+	if (page && page_to_pfn(page) == luo_last_frame()) {
+		luo_keep_last_page(page);
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	}
 	/* Memory that was plugged in later is above all other. */
 	if (page && !luo_is_boot_ram(page_to_pfn(page), 1)) {
 		__free_page(page);

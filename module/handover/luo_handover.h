@@ -140,6 +140,8 @@ bool luo_scratch_wanted(void);		/* false: scratch=0 */
 
 /* Last frame of RAM: owned if possible, so that nothing preserved lies in it. */
 u64 luo_last_frame(void);
+void luo_own_last_page(void);
+void luo_keep_last_page(struct page *page);
 
 /*
  * ------------------------------------------------------ chain.c

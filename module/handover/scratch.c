@@ -44,6 +44,7 @@ static struct page *last_page;		/* owned */
 #define PFN_16M		(SZ_16M >> PAGE_SHIFT)
 #define PFN_4G		(1ULL << (32 - PAGE_SHIFT))
 #define STEP		(SZ_8M >> PAGE_SHIFT)
+#define AT_ONCE		(SZ_32M >> PAGE_SHIFT)
 
 /*
  * Cheap look: can this become ours at all? An attempt that fails is dear, since
@@ -72,6 +73,26 @@ static bool looks_free(u64 start, u64 end)
 	return true;
 }
 
+/*
+ * alloc_contig_range() does not let others run while it zeroes what it has
+ * isolated (init_on_alloc=1), which for a part of tens of GiB takes seconds.
+ */
+static bool take_at(u64 start, u64 end)
+{
+	u64 at, nr;
+
+	for (at = start; at < end; at += nr) {
+		nr = min_t(u64, AT_ONCE, end - at);
+		cond_resched();
+		if (luo_alloc_contig_range(at, at + nr))
+			break;
+	}
+	if (at == end)
+		return true;
+	free_contig_range(start, at - start);
+	return false;
+}
+
 /* Highest place in [@low, @high) that the allocator can be talked out of. */
 static bool take(u64 low, u64 high, u64 nr, struct luo_range *ret)
 {
@@ -87,7 +108,7 @@ static bool take(u64 low, u64 high, u64 nr, struct luo_range *ret)
 		cond_resched();
 		if (!luo_is_boot_ram(start, nr) || !looks_free(start, end))
 			continue;
-		if (luo_alloc_contig_range(start, end))
+		if (!take_at(start, end))
 			continue;
 		ret->start = start;
 		ret->end = end;
@@ -134,12 +155,21 @@ u64 luo_last_frame(void)
 	return luo_bootinfo.max_pfn - 1;
 }
 
-/*
- * To 6.12 a kernel that finds the last page of RAM reserved computes a
- * smaller max_pfn, and dies in free_area_init(). Usually the kernel holds that
- * page for itself; if not, take it, so that no range ever has to contain it.
+/**
+ * luo_own_last_page() - see to it that the last page of RAM is nobody's
+ *
+ * To 6.12 a kernel that finds the last page of RAM reserved computes a smaller
+ * max_pfn, and dies in free_area_init(). So no range may contain it, and no
+ * file that is preserved. Usually the kernel holds that page for itself since
+ * it booted; if not, take it. Somebody else may have it just then, so this is
+ * tried again before each look at what is to be preserved: pages of files move
+ * away, unless they are pinned.
+ *
+ * Who holds the page decides whose it is; there is no other lock.
+ *
+ * Context: may sleep. Not under the lock of an inode or a folio.
  */
-static void take_last_page(void)
+void luo_own_last_page(void)
 {
 	u64 pfn = luo_last_frame();
 	struct page *page = pfn_to_online_page(pfn);
@@ -147,12 +177,19 @@ static void take_last_page(void)
 
 	if (!page || PageReserved(page))
 		return;
-	for (tries = 0; tries < 3; tries++) {
-		if (!luo_alloc_contig_range(pfn, pfn + 1)) {
-			last_page = page;
-			return;
-		}
+	for (tries = 0; tries < 3 && !READ_ONCE(last_page); tries++) {
+		if (!luo_alloc_contig_range(pfn, pfn + 1))
+			WRITE_ONCE(last_page, page);
 	}
+}
+
+/**
+ * luo_keep_last_page() - it was allocated by chance
+ * @page: the last page of RAM, owned by the caller until now
+ */
+void luo_keep_last_page(struct page *page)
+{
+	WRITE_ONCE(last_page, page);
 }
 
 int luo_scratch_init(void)
@@ -176,7 +213,7 @@ int luo_scratch_init(void)
 	want_low = ALIGN(low, SZ_8M) >> PAGE_SHIFT;
 	want_high = ALIGN(high, SZ_8M) >> PAGE_SHIFT;
 
-	take_last_page();
+	luo_own_last_page();
 	queue_work(luo_unbound_wq, &scratch_work);
 	return 0;
 }

@@ -200,6 +200,41 @@ static void test_same_name(void **state)
 	assert_true(luo_core_idle());
 }
 
+/* Of many with one name the newest answers, whichever of them goes. */
+static void test_namesakes(void **state)
+{
+	static const int leave[] = { 2, 5, 4, 1, 3 };
+	struct liveupdate_session_recycle recycle = { .size = sizeof(recycle) };
+	bool gone[6] = { true };
+	int a, i, newest;
+
+	for (i = 1; i <= 5; i++) {
+		a = session_create("a");
+		assert_int_equal(session_preserve_model(a, 0, i - 1), 0);
+		assert_int_equal(kexec_do(), 0);
+	}
+	for (i = 0; i < 5; i++) {
+		for (newest = 5; gone[newest]; newest--)
+			;
+		a = session_retrieve("a");
+		assert_int_equal(generation_of(a), newest);
+		assert_int_equal(session_retrieve_generation("a", newest), -EINVAL);
+		assert_int_equal(session_set_flags(a, KEEP), 0);
+		fd_close(a);
+		a = session_retrieve_generation("a", leave[i]);
+		assert_int_equal(generation_of(a), leave[i]);
+		assert_retrieved(a, 0, leave[i] - 1);
+		assert_int_equal(session_finish(a), 0);
+		if (i % 2)
+			assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_RECYCLE, &recycle), 0);
+		fd_close(a);
+		gone[leave[i]] = true;
+		assert_int_equal(session_retrieve_generation("a", leave[i]), -ENOENT);
+	}
+	assert_int_equal(session_retrieve("a"), -ENOENT);
+	assert_all_free();
+}
+
 /* Whoever has it open, or had; but not what is finished. */
 static void test_claimed(void **state)
 {
@@ -961,7 +996,7 @@ int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_waiting), T(test_many), T(test_unknown_handler), T(test_same_name),
+		T(test_waiting), T(test_many), T(test_unknown_handler), T(test_same_name), T(test_namesakes),
 		T(test_claimed), T(test_retrieved), T(test_recycled_with_files),
 		T(test_recycled_after_failure), T(test_retrieved_after_load),
 		T(test_refused), T(test_half_made), T(test_half_brought), T(test_changed_kind), T(test_half_made_without_handler),

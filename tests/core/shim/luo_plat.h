@@ -223,6 +223,8 @@ void *rhashtable_lookup_fast(struct rhashtable *ht, const void *key,
 			     const struct rhashtable_params params);
 int rhashtable_lookup_insert_fast(struct rhashtable *ht, struct rhash_head *head,
 				  const struct rhashtable_params params);
+int rhashtable_replace_fast(struct rhashtable *ht, struct rhash_head *old,
+			    struct rhash_head *new, const struct rhashtable_params params);
 int rhashtable_remove_fast(struct rhashtable *ht, struct rhash_head *head,
 			   const struct rhashtable_params params);
 

@@ -252,6 +252,17 @@ int rhashtable_remove_fast(struct rhashtable *ht, struct rhash_head *head,
 	return -ENOENT;
 }
 
+int rhashtable_replace_fast(struct rhashtable *ht, struct rhash_head *old,
+			    struct rhash_head *new, const struct rhashtable_params params)
+{
+	int err = rhashtable_remove_fast(ht, old, params);
+
+	assert(!memcmp(shim_key(old, &params), shim_key(new, &params), params.key_len));
+	shim_link(ht, new, &params);
+	ht->nr++;
+	return err;
+}
+
 /* ----------------------------------------------------------------- files, modules */
 
 bool try_module_get(struct module *m)
