@@ -31,8 +31,7 @@
  *  - nobody knows how to restore a file: ENOENT, until somebody does. If the
  *    session is finished before that, the core gives back the frames itself.
  *
- * Locks: callers hold luo_freeze_sem and the session's lock. Handlers are
- * under luo_handlers_sem. The hash tables lock for themselves. A session's lock
+ * Locks: callers hold luo_freeze_sem and the session's lock. The hash tables lock for themselves. A session's lock
  * keeps what is found of its own files; on the way to it a lookup passes files
  * of other sessions, so all are freed by RCU.
  *
@@ -42,11 +41,7 @@
 #include "luo_internal.h"
 
 static_assert(LUO_COMPAT_SER == LIVEUPDATE_HNDL_COMPAT_LENGTH);
-static_assert(LIVEUPDATE_COMPATIBLE_LENGTH == LIVEUPDATE_HNDL_COMPAT_LENGTH);
 static_assert(sizeof(struct luo_file_key) == sizeof(void *) + sizeof(u64));
-
-static LIST_HEAD(luo_handlers);
-DECLARE_RWSEM(luo_handlers_sem);
 
 static struct rhashtable luo_tokens;
 static const struct rhashtable_params luo_tokens_params = {
@@ -63,109 +58,6 @@ static const struct rhashtable_params luo_ids_params = {
 	.head_offset = offsetof(struct luo_file, id_node),
 	.automatic_shrinking = true,
 };
-
-/* ---------------------------------------------------------------- handlers */
-
-static struct liveupdate_file_handler *luo_handler_find(const char *compatible)
-{
-	struct liveupdate_file_handler *fh;
-
-	list_for_each_entry(fh, &luo_handlers, list)
-		if (!strcmp(fh->compatible, compatible))
-			return fh;
-	return NULL;
-}
-
-bool luo_handler_registered(const struct liveupdate_file_handler *fh)
-{
-	struct liveupdate_file_handler *other;
-
-	list_for_each_entry(other, &luo_handlers, list)
-		if (other == fh)
-			return true;
-	return false;
-}
-
-/**
- * liveupdate_register_file_handler() - a kind of file can be preserved
- * @fh: the handler; it belongs to the core until it is unregistered
- *
- * Return: 0; -EINVAL when a required callback is missing, or one of two that
- * belong together, or @fh->compatible is empty or not terminated; -EEXIST when
- * that name is taken.
- */
-int liveupdate_register_file_handler(struct liveupdate_file_handler *fh)
-{
-	const struct liveupdate_file_ops *ops = fh->ops;
-	size_t len = strnlen(fh->compatible, sizeof(fh->compatible));
-	int err = 0;
-
-	if (!ops || !ops->can_preserve || !ops->preserve || !ops->unpreserve ||
-	    !ops->retrieve || !ops->finish || !len || len == sizeof(fh->compatible))
-		return -EINVAL;
-	if (!ops->describe != !ops->retrieve_into)
-		return -EINVAL;
-
-	down_write(&luo_handlers_sem);
-	if (luo_handler_find(fh->compatible)) {
-		err = -EEXIST;
-	} else {
-		fh->flbs = 0;
-		list_add_tail(&fh->list, &luo_handlers);
-	}
-	up_write(&luo_handlers_sem);
-	return err;
-}
-EXPORT_SYMBOL_GPL(liveupdate_register_file_handler);
-
-/**
- * liveupdate_unregister_file_handler() - a kind of file cannot be preserved any more
- * @fh: a registered handler
- *
- * Its module is pinned while there are files of it, so at the exit of the
- * module there are none. FLBs that are registered with it are so no more.
- */
-void liveupdate_unregister_file_handler(struct liveupdate_file_handler *fh)
-{
-	down_write(&luo_handlers_sem);
-	list_del_init(&fh->list);
-	luo_flbs_unregister(fh);
-	up_write(&luo_handlers_sem);
-}
-EXPORT_SYMBOL_GPL(liveupdate_unregister_file_handler);
-
-/* Finds and pins the handler for @file. The first to say yes decides. */
-struct liveupdate_file_handler *luo_handler_for(struct file *file)
-{
-	struct liveupdate_file_handler *fh, *found = NULL;
-
-	down_read(&luo_handlers_sem);
-	list_for_each_entry(fh, &luo_handlers, list) {
-		if (!fh->ops->can_preserve(fh, file))
-			continue;
-		if (try_module_get(fh->ops->owner))
-			found = fh;
-		break;
-	}
-	up_read(&luo_handlers_sem);
-	return found;
-}
-
-/* The handler of an incoming file, pinned until the file is gone. NULL: nobody. */
-static struct liveupdate_file_handler *luo_file_handler(struct luo_file *file)
-{
-	struct liveupdate_file_handler *fh;
-
-	if (file->handler)
-		return file->handler;
-
-	down_read(&luo_handlers_sem);
-	fh = luo_handler_find(file->compatible);
-	if (fh && try_module_get(fh->ops->owner))
-		file->handler = fh;
-	up_read(&luo_handlers_sem);
-	return file->handler;
-}
 
 /* ------------------------------------------------------------------ common */
 
@@ -187,7 +79,7 @@ void luo_files_exit(void)
 	rhashtable_destroy(&luo_tokens);
 }
 
-static struct luo_file *luo_file_find(struct luo_session *session, u64 token)
+struct luo_file *luo_file_find(struct luo_session *session, u64 token)
 {
 	struct luo_file_key key = { session, token };
 
@@ -669,7 +561,7 @@ int luo_file_make(struct luo_file *file)
 	struct liveupdate_file_op_args args;
 	int err;
 
-	if (!luo_file_handler(file)) {
+	if (!luo_handler_of(file)) {
 		luo_error("session '%s': nobody here can restore file %#llx (%s)",
 			  file->key.session->name, file->key.token, file->compatible);
 		return -ENOENT;
@@ -741,7 +633,7 @@ static int luo_file_find_waiting(struct luo_session *session, u64 token,
 		return -ENOENT;
 	if (file->status)
 		return file->status < 0 ? file->status : -EBUSY;
-	if (!luo_file_handler(file)) {
+	if (!luo_handler_of(file)) {
 		luo_error("session '%s': nobody here can restore file %#llx (%s)",
 			  session->name, token, file->compatible);
 		return -ENOENT;
@@ -840,7 +732,7 @@ static bool luo_file_can_finish(struct luo_file *file)
 {
 	struct liveupdate_file_op_args args;
 
-	if (file->damaged || !luo_file_handler(file) || !file->handler->ops->can_finish)
+	if (file->damaged || !luo_handler_of(file) || !file->handler->ops->can_finish)
 		return true;
 
 	args = luo_file_args(file);
@@ -882,7 +774,7 @@ static void luo_file_finish(struct luo_file *file)
 	if (file->damaged) {
 		pr_warn_ratelimited("session '%s': memory of damaged file %#llx stays reserved\n",
 				    file->key.session->name, file->key.token);
-	} else if (luo_file_handler(file)) {
+	} else if (luo_handler_of(file)) {
 		args = luo_file_args(file);
 		file->handler->ops->finish(&args);
 		luo_file_release_blocks(file);
@@ -999,95 +891,6 @@ void luo_files_turn(struct luo_session *session)
 		luo_flbs_finish(flbs);
 		cond_resched();
 	}
-}
-
-/* ------------------------------------------------------------------ listing */
-
-static u32 luo_file_state(const struct luo_file *file)
-{
-	bool known = true;
-
-	if (!file->key.session->incoming)
-		return LIVEUPDATE_FILE_PRESERVED;
-	if (file->status)
-		return file->status > 0 ? LIVEUPDATE_FILE_RETRIEVED : LIVEUPDATE_FILE_FAILED;
-
-	if (!file->handler) {
-		down_read(&luo_handlers_sem);
-		known = luo_handler_find(file->compatible);
-		up_read(&luo_handlers_sem);
-	}
-	return known ? LIVEUPDATE_FILE_WAITING : LIVEUPDATE_FILE_UNKNOWN;
-}
-
-static void luo_file_get_info(const struct luo_file *file, struct liveupdate_file_info *info)
-{
-	*info = (struct liveupdate_file_info){
-		.token = file->key.token,
-		.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
-		.state = luo_file_state(file),
-		.error = file->status < 0 ? -file->status : 0,
-	};
-	strscpy_pad((char *)info->compatible, file->key.session->incoming ?
-		    file->compatible : file->handler->compatible, sizeof(info->compatible));
-}
-
-/**
- * luo_files_list() - what is in a session
- * @session: the session, locked
- * @first:   so many files are left out
- * @info:    the others
- * @room:    in @info
- *
- * Return: number of records written.
- */
-u32 luo_files_list(struct luo_session *session, u64 first,
-		   struct liveupdate_file_info *info, u32 room)
-{
-	struct luo_file *file;
-	u64 i = 0;
-	u32 nr = 0;
-
-	list_for_each_entry(file, &session->files, list) {
-		if (nr == room)
-			break;
-		if (i++ < first)
-			continue;
-		luo_file_get_info(file, &info[nr++]);
-	}
-	return nr;
-}
-
-/**
- * luo_files_list_next() - what is in a session, bit by bit
- * @session: the session, locked
- * @nr:      number of the last file that was listed, 0 at first
- * @token:   its token, by which it is found again if it is still there
- * @entry:   those that follow
- * @room:    in @entry
- *
- * Return: number of records written.
- */
-unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
-				 struct luo_file_entry *entry, unsigned int room)
-{
-	struct luo_file *last = *nr ? luo_file_find(session, *token) : NULL;
-	struct luo_file *file = list_entry(&session->files, struct luo_file, list);
-	unsigned int n = 0;
-
-	/* Damaged ones may have the token of another. */
-	if (last && last->nr == *nr)
-		file = last;
-	list_for_each_entry_continue(file, &session->files, list) {
-		if (n == room)
-			break;
-		if (file->nr <= *nr)
-			continue;
-		luo_file_get_info(file, &entry[n++].info);
-		*nr = file->nr;
-		*token = file->key.token;
-	}
-	return n;
 }
 
 /* The session is forgotten, and what it holds stays reserved. */

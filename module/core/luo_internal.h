@@ -260,10 +260,6 @@ int luo_file_describe(struct luo_session *session, u64 token,
 int luo_file_retrieve_into(struct luo_session *session, u64 token, int fd);
 int luo_file_unpreserve_token(struct luo_session *session, u64 token);
 void luo_files_unpreserve(struct luo_session *session);
-u32 luo_files_list(struct luo_session *session, u64 first,
-		   struct liveupdate_file_info *info, u32 room);
-unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
-				 struct luo_file_entry *entry, unsigned int room);
 int luo_files_finish(struct luo_session *session);
 
 int luo_files_preserve_again(struct luo_session *session);
@@ -280,17 +276,30 @@ int luo_file_receive(struct luo_session *session, const struct luo_file_ser *ser
 
 bool luo_error_is_final(int err);
 
+/* For luo_list.c. */
+struct luo_file *luo_file_find(struct luo_session *session, u64 token);
+
 /* For luo_carry.c. */
-struct liveupdate_file_handler *luo_handler_for(struct file *file);
 struct luo_file *luo_file_alloc(struct luo_session *session, u64 token);
 void luo_file_free(struct luo_file *file);
 int luo_file_begin(struct luo_file *file);
 void luo_file_end(struct luo_file *file);
 int luo_file_make(struct luo_file *file);
 
+/* --------------------------------------------------- handlers (luo_handler.c) */
+
+struct liveupdate_file_handler *luo_handler_for(struct file *file);
+struct liveupdate_file_handler *luo_handler_of(struct luo_file *file);
+bool luo_handler_known(const char *compatible);
+
 /* Under luo_handlers_sem. */
 extern struct rw_semaphore luo_handlers_sem;
 bool luo_handler_registered(const struct liveupdate_file_handler *fh);
+
+/* ----------------------------------------------------------- lists (luo_list.c) */
+
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room);
 
 /* ------------------------------------------------ on to the next (luo_carry.c) */
 

@@ -18,6 +18,91 @@
  */
 #include "luo_internal.h"
 
+/* ------------------------------------------------------------------- files */
+
+static u32 luo_file_state(const struct luo_file *file)
+{
+	if (!file->key.session->incoming)
+		return LIVEUPDATE_FILE_PRESERVED;
+	if (file->status)
+		return file->status > 0 ? LIVEUPDATE_FILE_RETRIEVED : LIVEUPDATE_FILE_FAILED;
+
+	return file->handler || luo_handler_known(file->compatible) ?
+	       LIVEUPDATE_FILE_WAITING : LIVEUPDATE_FILE_UNKNOWN;
+}
+
+static void luo_file_get_info(const struct luo_file *file, struct liveupdate_file_info *info)
+{
+	*info = (struct liveupdate_file_info){
+		.token = file->key.token,
+		.bytes = file->pages.nr_pages * LUO_BLOCK_SIZE,
+		.state = luo_file_state(file),
+		.error = file->status < 0 ? -file->status : 0,
+	};
+	strscpy_pad((char *)info->compatible, file->key.session->incoming ?
+		    file->compatible : file->handler->compatible, sizeof(info->compatible));
+}
+
+/**
+ * luo_files_list() - what is in a session
+ * @session: the session, locked
+ * @first:   so many files are left out
+ * @info:    the others
+ * @room:    in @info
+ *
+ * Return: number of records written.
+ */
+u32 luo_files_list(struct luo_session *session, u64 first,
+		   struct liveupdate_file_info *info, u32 room)
+{
+	struct luo_file *file;
+	u64 i = 0;
+	u32 nr = 0;
+
+	list_for_each_entry(file, &session->files, list) {
+		if (nr == room)
+			break;
+		if (i++ < first)
+			continue;
+		luo_file_get_info(file, &info[nr++]);
+	}
+	return nr;
+}
+
+/**
+ * luo_files_list_next() - what is in a session, bit by bit
+ * @session: the session, locked
+ * @nr:      number of the last file that was listed, 0 at first
+ * @token:   its token, by which it is found again if it is still there
+ * @entry:   those that follow
+ * @room:    in @entry
+ *
+ * Return: number of records written.
+ */
+static unsigned int luo_files_list_next(struct luo_session *session, u64 *nr, u64 *token,
+					struct luo_file_entry *entry, unsigned int room)
+{
+	struct luo_file *last = *nr ? luo_file_find(session, *token) : NULL;
+	struct luo_file *file = list_entry(&session->files, struct luo_file, list);
+	unsigned int n = 0;
+
+	/* Damaged ones may have the token of another. */
+	if (last && last->nr == *nr)
+		file = last;
+	list_for_each_entry_continue(file, &session->files, list) {
+		if (n == room)
+			break;
+		if (file->nr <= *nr)
+			continue;
+		luo_file_get_info(file, &entry[n++].info);
+		*nr = file->nr;
+		*token = file->key.token;
+	}
+	return n;
+}
+
+/* ----------------------------------------------------------------- cursors */
+
 /* Called with luo_sessions_lock held. */
 static void luo_cursor_leave(struct luo_cursor *cursor)
 {
