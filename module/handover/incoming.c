@@ -246,12 +246,12 @@ static void forget_chain(u64 root_pa)
 	struct luo_setup_node *node = memremap(root_pa, sizeof(*node), MEMREMAP_WB);
 
 	if (node) {
-		WRITE_ONCE(node->root.magic, 0);
+		WRITE_ONCE(node->root.magic, LUO_ROOT_USED);
 		memunmap(node);
 	}
 }
 
-/* 0: nothing for us. 1: found. */
+/* 0: nothing for us, or read before the module was unloaded. 1: found. */
 static int read_chain(struct arrival *a)
 {
 	u64 pa = luo_bootinfo.setup_data;
@@ -264,6 +264,8 @@ static int read_chain(struct arrival *a)
 
 		if (err)
 			return err;
+		if (node.type == LUO_SETUP_ROOT && node.root.magic == LUO_ROOT_USED)
+			return 0;
 		if (node.type == LUO_SETUP_ROOT && node.root.magic == LUO_ROOT_MAGIC) {
 			bad |= found;
 			found = true;

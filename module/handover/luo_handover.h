@@ -155,6 +155,7 @@ void luo_keep_last_page(struct page *page);
 #define LUO_SETUP_ROOT		0x4c554f52
 #define LUO_SETUP_RANGE		0x4c554f47
 #define LUO_ROOT_MAGIC		0x3130544f4f524f4cULL	/* "LOROOT01" */
+#define LUO_ROOT_USED		0x4445534f4f524f4cULL	/* "LOROOSED": the same, read */
 
 /**
  * struct luo_setup_node - one node of the chain, 40 bytes

@@ -89,7 +89,9 @@ static bool take_at(u64 start, u64 end)
 	}
 	if (at == end)
 		return true;
-	free_contig_range(start, at - start);
+	/* It looks at the first page even if there is none. */
+	if (at > start)
+		free_contig_range(start, at - start);
 	return false;
 }
 

@@ -27,7 +27,7 @@ stage1() {
 }
 
 stage2() {
-	plan 7
+	plan 8
 	fails "unclaimed sessions hold the module" 1 rmmod liveupdate
 	ok "every byte arrived" luotest check --session s --file 1:dense:4M:seed=5 --finish
 	ok "an image of ours" luo_load kexec "${luo_chain##* }"
@@ -35,4 +35,5 @@ stage2() {
 	ok "it is unloaded" kexec -u
 	ok "and the module too" rmmod liveupdate
 	ok "and loaded again" insmod "$ko"
+	fails "which does not take what it has read for damaged" 1 log_has 'chain is damaged'
 }
