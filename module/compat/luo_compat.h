@@ -106,6 +106,45 @@ static inline int luo_eventfd_semaphore(struct file *file, int id)
 	return !!(ctx->flags & EFD_SEMAPHORE);
 }
 
+/* Up to 6.6 the page cache of a hugetlbfs file counts in pages of its own size. */
+static inline unsigned int luo_hugetlb_index_shift(const struct inode *inode)
+{
+#ifdef LUO_HAVE_HUGETLB_BASEPAGE_INDEX
+	return inode->i_blkbits - PAGE_SHIFT;
+#else
+	return 0;
+#endif
+}
+
+/* 6.3 gave mappings of ids a type of their own. */
+#ifdef LUO_HAVE_MNT_IDMAP
+typedef struct mnt_idmap luo_idmap;
+#else
+typedef struct user_namespace luo_idmap;
+#endif
+
+/* 6.3 took the flags of a mapping behind functions. */
+static inline void luo_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+#ifdef LUO_HAVE_VM_FLAGS_CLEAR
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
+#endif
+}
+
+/* 6.6 did the same to the times of an inode. */
+static inline void luo_inode_init_times(struct inode *inode)
+{
+#ifdef LUO_HAVE_SIMPLE_INODE_INIT_TS
+	simple_inode_init_ts(inode);
+#else
+	inode->i_atime = current_time(inode);
+	inode->i_mtime = inode->i_atime;
+	inode->i_ctime = inode->i_atime;
+#endif
+}
+
 /*
  * Making a compound page of frames that have never been one. Every kernel
  * keeps its prep_compound_page() to itself, so here is what a folio must look

@@ -47,5 +47,9 @@ EVENTFD_SIGNAL_ONE	#include <linux/eventfd.h>\nvoid probe(struct eventfd_ctx *c)
 SYSTEM_DFL_WQ	#include <linux/workqueue.h>\nvoid *probe(void) { return system_dfl_wq; }
 FOLIO_NR_PAGES	#include <linux/mm.h>\nint probe(struct folio *f) { return f->_folio_nr_pages; }
 COMPOUND_HEAD_ORDER	#include <linux/mm.h>\nvoid probe(struct page *p) { set_compound_head(p + 1, p, 2); }
+HUGETLB_BASEPAGE_INDEX	#include <linux/pagemap.h>\nlong probe(struct page *p) { return hugetlb_basepage_index(p); }
+MNT_IDMAP	#include <linux/fs.h>\nint probe(struct mnt_idmap *m, struct dentry *d, struct iattr *a) { return setattr_prepare(m, d, a); }
+VM_FLAGS_CLEAR	#include <linux/mm.h>\nvoid probe(struct vm_area_struct *v) { vm_flags_clear(v, VM_MAYWRITE); }
+SIMPLE_INODE_INIT_TS	#include <linux/fs.h>\nvoid probe(struct inode *i) { simple_inode_init_ts(i); }
 PROBES
 exit 0

@@ -65,9 +65,12 @@ static int __init liveupdate_init(void)
 	err = luo_eventfd_init();
 	if (err)
 		goto err_tmpfs;
-	err = luo_scratch_init();
+	err = luo_hugetlb_init();
 	if (err)
 		goto err_eventfd;
+	err = luo_scratch_init();
+	if (err)
+		goto err_hugetlb;
 	err = luo_sysfs_init();
 	if (err)
 		goto err_scratch;
@@ -106,6 +109,8 @@ err_sysfs:
 	luo_sysfs_exit();
 err_scratch:
 	luo_scratch_exit();
+err_hugetlb:
+	luo_hugetlb_exit();
 err_eventfd:
 	luo_eventfd_exit();
 err_tmpfs:
@@ -129,6 +134,7 @@ static void __exit liveupdate_exit(void)
 	luo_list_exit();
 	luo_sysfs_exit();
 	luo_scratch_exit();
+	luo_hugetlb_exit();
 	luo_eventfd_exit();
 	luo_tmpfs_exit();
 	luo_memfd_exit();

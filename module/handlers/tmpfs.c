@@ -15,7 +15,6 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
-#include "handlers.h"
 #include "memfd.h"
 
 /**
@@ -140,7 +139,7 @@ static struct memfd_incoming *tmpfs_start(struct file *file, struct luo_pages *p
 		goto err_charge;
 
 	in->file = get_file(file);
-	in->block = luo_pages_first(pages);
+	luo_fill_begin(&in->fill, pages);
 	in->left = pages->nr_pages;
 	luo_memfd_make_unevictable(in);
 	return in;
@@ -154,7 +153,7 @@ err_free:
 
 /* Everything is in it. Returns @file, which is one of the same inode. */
 struct file *luo_tmpfs_end(struct memfd_incoming *in, struct file *file,
-			   const struct memfd_ser *ser)
+			   const struct luo_state_ser *ser)
 {
 	struct inode *inode = file_inode(file);
 
@@ -185,18 +184,18 @@ void luo_tmpfs_drop(struct memfd_incoming *in)
 
 /* ------------------------------------------------------------ the handler */
 
-static const struct memfd_ser *tmpfs_ser(struct luo_pages *pages)
+static const struct luo_state_ser *tmpfs_ser(struct luo_pages *pages)
 {
-	const struct memfd_ser *ser = luo_pages_blob(pages);
+	const struct luo_state_ser *ser = luo_pages_blob(pages);
 
-	return ser && luo_memfd_ser_sound(ser) &&
+	return ser && luo_state_is_sound(ser) &&
 	       pages->nr_pages <= MAX_LFS_FILESIZE >> PAGE_SHIFT ? ser : NULL;
 }
 
 static int tmpfs_describe(struct liveupdate_file_op_args *args,
 			  struct liveupdate_file_model *ret)
 {
-	const struct memfd_ser *ser = tmpfs_ser(args->pages);
+	const struct luo_state_ser *ser = tmpfs_ser(args->pages);
 	struct user_namespace *ns = current_user_ns();
 
 	if (!ser)
@@ -210,14 +209,14 @@ static int tmpfs_describe(struct liveupdate_file_op_args *args,
 
 static int tmpfs_retrieve_into(struct liveupdate_file_op_args *args)
 {
-	const struct memfd_ser *ser = tmpfs_ser(args->pages);
+	const struct luo_state_ser *ser = tmpfs_ser(args->pages);
 	struct memfd_incoming *in = args->private_data;
 	int err;
 
 	if (!ser)
 		return -EIO;
 	/* The file that comes out of this can be read; what went in could not. */
-	if (!(le32_to_cpu(ser->flags) & MEMFD_READ))
+	if (!(le32_to_cpu(ser->flags) & LUO_STATE_READ))
 		return -EACCES;
 	if (!in) {
 		in = tmpfs_start(args->file, args->pages);
@@ -240,13 +239,13 @@ static int tmpfs_retrieve_into(struct liveupdate_file_op_args *args)
 static const struct liveupdate_file_ops tmpfs_ops = {
 	.can_preserve	= tmpfs_can_preserve,
 	.preserve	= luo_memfd_preserve,
-	.unpreserve	= luo_memfd_unpreserve,
-	.prefreeze	= luo_memfd_prefreeze,
+	.unpreserve	= luo_cache_unpreserve,
+	.prefreeze	= luo_cache_prefreeze,
 	.freeze		= luo_memfd_freeze,
-	.unfreeze	= luo_memfd_unfreeze,
+	.unfreeze	= luo_cache_unfreeze,
 	.retrieve	= luo_memfd_retrieve,
 	.finish		= luo_memfd_finish,
-	.get_id		= luo_memfd_get_id,
+	.get_id		= luo_cache_get_id,
 	.owner		= THIS_MODULE,
 	.describe	= tmpfs_describe,
 	.retrieve_into	= tmpfs_retrieve_into,

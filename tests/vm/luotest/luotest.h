@@ -110,6 +110,8 @@ int cmd_ext_flags(int argc, char **argv);
 int cmd_rehearse(int argc, char **argv);
 int cmd_kinds_hold(int argc, char **argv);
 int cmd_kinds_check(int argc, char **argv);
+int cmd_huge_hold(int argc, char **argv);
+int cmd_huge_check(int argc, char **argv);
 int cmd_hammer(int argc, char **argv);
 int cmd_failnth(int argc, char **argv);
 int cmd_better_hold(int argc, char **argv);

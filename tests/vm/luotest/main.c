@@ -202,6 +202,8 @@ static const struct {
 	{ "kinds-hold", cmd_kinds_hold, "eventfds and files of a tmpfs are held" },
 	{ "kinds-check", cmd_kinds_check, "the same after an update, with all that is refused" },
 	{ "family", cmd_family, "WORD...: a script for files of the sample module, see family.c" },
+	{ "huge-hold", cmd_huge_hold, "NAME [giant]: hugetlb memfds, preserved" },
+	{ "huge-check", cmd_huge_check, "UPDATES NAME [NEXT] [giant]: what they have become; preserved again" },
 	{ "hammer", cmd_hammer, "SEED ROUND [last]: check what the round before has left, then go on" },
 	{ "failnth", cmd_failnth, "out | in FILE | run COMMAND...: every allocation of the module fails" },
 	{ "better-hold", cmd_better_hold, "files with which others have their troubles" },
