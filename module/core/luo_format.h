@@ -32,6 +32,8 @@
 #define LUO_FORMAT_MIN		1
 #define LUO_FORMAT_MAX		1
 
+#define LUO_MAX_GENERATION	(1ULL << 48)
+
 #define LUO_BLOCK_SIZE		4096
 
 /* Magic numbers, "LUO" and a letter, as they lie in memory. */
@@ -76,7 +78,7 @@ enum luo_stamp {
  * @format:     format of the image
  * @pad:        zero
  * @release:    the writing kernel, for messages only
- * @generation: live updates since the machine was started, from 1
+ * @generation: live updates since the machine was started, from 1 to LUO_MAX_GENERATION
  * @sessions:   physical address of the first block of sessions, 0 for none
  * @nr_sessions: sessions in all blocks
  * @nr_files:   files of all sessions

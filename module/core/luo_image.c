@@ -519,6 +519,12 @@ int luo_core_receive(u64 phys, u64 nonce)
 		luo_error("no handover image at %#llx", phys);
 		return -EINVAL;
 	}
+	/* Each update adds one: a number that could run over is none. */
+	if (!root->generation || le64_to_cpu(root->generation) > LUO_MAX_GENERATION) {
+		luo_error("the handover image is damaged: generation %llu",
+			  le64_to_cpu(root->generation));
+		return -EINVAL;
+	}
 	if (le32_to_cpu(root->format) < LUO_FORMAT_MIN ||
 	    le32_to_cpu(root->format) > LUO_FORMAT_MAX) {
 		luo_error("format %u of the handover image is not known here (%u to %u are)",

@@ -136,6 +136,9 @@ enum effect { NOTHING, ALL_LOST, FILE0, FILE1, FILE2, SESSION0, BOTH, ONLY_SUM,
 	C(root_address, -EINVAL, ALL_LOST, image.root++)		\
 	C(root_outside, -EINVAL, ALL_LOST, image.root = 0x1000)		\
 	C(root_null, -EINVAL, ALL_LOST, image.root = 0)			\
+	C(update_0, -EINVAL, ALL_LOST, root()->generation = 0)	\
+	C(update_huge, -EINVAL, ALL_LOST, root()->generation = LUO_MAX_GENERATION + 1) \
+	C(update_last, -EINVAL, ALL_LOST, root()->generation = U64_MAX) \
 	C(format_0, -EPROTONOSUPPORT, ALL_LOST, root()->format = 0)	\
 	C(format_2, -EPROTONOSUPPORT, ALL_LOST, root()->format = LUO_FORMAT_MAX + 1) \
 	C(totals_files, -EUCLEAN, ONLY_SUM, root()->nr_files++)		\

@@ -75,7 +75,8 @@ stage1() {
 	ok "the monitor has seen the end of it" wait_for 10 sh -c 'tail -n 1 /run/monitor | grep -q "state normal"'
 	kill $monitor
 	kill "$(cat /run/luotest-many.pid)"
-	ok "what is closed is not listed any more" wait_for 20 sh -c 'test "$(grep -cv "^#" /proc/liveupdate/files)" = 3'
+	ok "what is closed is not listed any more" wait_for 20 sh -c \
+		'test "$(grep -cv "^#" /proc/liveupdate/files) $(cat /sys/kernel/liveupdate/sessions_out)" = "3 3"'
 	ok "the other session is held" luotest hold --session last 1:dense:4K
 	luo_kexec
 }
