@@ -73,6 +73,7 @@ struct lsession {
 
 struct lworker {
 	uint32_t incarnation, next_name, next_file;
+	uint32_t dying;		/* its sessions are perhaps closed, and it cannot say so */
 	uint64_t calls;
 	char error[200];
 	struct lsession session[SESSIONS];
@@ -619,6 +620,7 @@ static void take_over(void)
 		if (me->session[s].there)
 			me->session[s].there = MAYBE;
 	}
+	set(me->dying, 0);
 	for (int f = 0; f < FILES; f++) {
 		struct lfile *file = &me->file[f];
 
@@ -684,6 +686,7 @@ static void __attribute__((noreturn)) supervise(void)
 		}
 		if (below(2))
 			continue;
+		set(ledger->worker[w].dying, 1);
 		kill(pid[w], SIGKILL);
 		waitpid(pid[w], &status, 0);
 		ledger->kills++;
@@ -766,18 +769,19 @@ static void check_session(const struct lworker *w, unsigned int s)
 	struct liveupdate_ioctl_drop_session drop = { .size = sizeof(drop) };
 	struct liveupdate_session_get_state state = { .size = sizeof(state) };
 	unsigned int f, least = 0, most = 0;
+	bool sure = ls->there == YES && !w->dying;
 	int fd, file;
 
 	if (!below(8)) {
 		memcpy(drop.name, ls->name, sizeof(drop.name));
 		if (ioctl(device, LIVEUPDATE_IOCTL_DROP_SESSION, &drop) &&
-		    (errno != ENOENT || ls->there == YES))
+		    (errno != ENOENT || sure))
 			DIFFERENT("session '%s': drop: %s", ls->name, strerror(errno));
 		return;
 	}
 	fd = luo_retrieve(device, ls->name);
 	if (fd < 0) {
-		if (fd != -ENOENT || ls->there == YES)
+		if (fd != -ENOENT || sure)
 			DIFFERENT("session '%s' (%u): %s", ls->name, ls->there, strerror(-fd));
 		return;
 	}
