@@ -3,7 +3,7 @@
 # case: hugetlb memfds come back as files of huge pages, which go on to the kernel after that
 # chain: 6.1 6.12 6.1
 # chain: 6.12 6.1 6.12
-# chain: 6.12 6.12 6.12
+# chain-all: 6.12 6.12 6.12
 # memory: 1G
 # cmdline: init_on_alloc=0 hugetlb_free_vmemmap=on
 # time: 300

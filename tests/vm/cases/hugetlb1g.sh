@@ -1,7 +1,8 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: a hugetlb memfd of 1 GiB pages comes back, in pages of 2 MiB
-# chain: A B
+# chain: 6.1 6.12
+# chain-all: 6.12 6.1
 # memory: 4G
 # cmdline: hugepagesz=1G hugepages=1 init_on_alloc=0
 # time: 300
