@@ -531,7 +531,7 @@ static void use_and_carry(struct input *in, int err)
 		check(!refusal || refusal == -EBUSY || refusal == -ENOSPC);
 		luo_core_counts(&counts);
 		/* The number of updates has an end, if only for who invents it. */
-		if (refusal || !kernels-- || counts.generation > ~0ULL - MAX_KERNELS)
+		if (refusal || !kernels-- || counts.generation > LUO_MAX_GENERATION - MAX_KERNELS)
 			break;
 		root = kexec_away();
 		memset(book, NOBODY, sizeof(book));

@@ -43,7 +43,6 @@ struct msession {
 	int claims;		/* fds */
 	u32 flags;
 	u64 generation;
-	bool hidden;		/* a newer one has its name */
 	bool early;		/* LIVEUPDATE_SESSION_FREEZE */
 	u64 order;		/* among those of its direction */
 	bool goes;		/* the last freeze has written it down */
@@ -89,13 +88,15 @@ static int find_out(int name)
 	return -1;
 }
 
+/* @gen 0: the newest of those that are left with that name. */
 static int find_in(int name, u64 gen)
 {
 	int s, found = -1;
 
 	for (s = 0; s < MAX_SESSIONS; s++)
 		if (session[s].used && session[s].incoming && session[s].name == name &&
-		    (gen ? session[s].generation == gen : !session[s].hidden))
+		    (gen ? session[s].generation == gen :
+		     found < 0 || session[s].generation > session[found].generation))
 			found = s;
 	return found;
 }
@@ -215,7 +216,6 @@ static void forget_session(int s)
 	session[s] = (struct msession){};
 }
 
-/* The name answers for the newest of those that are left with it. */
 static bool can_finish(int s)
 {
 	int f;
@@ -655,7 +655,6 @@ static void do_recycle(void)
 		stay(file);
 	}
 	s->incoming = false;
-	s->hidden = false;
 	s->generation = 0;
 	s->order = next_order++;
 	if (!keep)
@@ -1080,7 +1079,6 @@ static struct msession arrived(const struct msession *old)
 	s.claims = 0;
 	s.flags = 0;
 	s.early = false;
-	s.hidden = false;
 	s.nr = 0;
 	for (f = 0; f < old->nr; f++) {
 		struct mfile file = old->file[f];
@@ -1102,7 +1100,7 @@ static struct msession arrived(const struct msession *old)
 static void do_kexec(void)
 {
 	struct msession next[MAX_SESSIONS] = {};
-	int list[MAX_SESSIONS], order[FLBS], s, n = 0, i, nr, incoming;
+	int list[MAX_SESSIONS], order[FLBS], n = 0, i, nr, incoming;
 	struct luo_root_ser *root;
 	bool came[FLBS];
 
@@ -1132,11 +1130,6 @@ static void do_kexec(void)
 	check(!kexec_do());
 	generation++;
 	memcpy(session, next, sizeof(session));
-	for (s = 0; s < n; s++)
-		for (i = 0; i < n; i++)
-			if (session[i].name == session[s].name &&
-			    session[i].generation > session[s].generation)
-				session[s].hidden = true;
 	for (i = 0; i < MAX_FDS; i++)
 		fds[i].fd = -1;
 	for (i = 0; i < FLBS; i++)
