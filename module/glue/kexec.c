@@ -496,7 +496,6 @@ static int freeze(u64 need, u64 need_low)
 	u64 start = rdtsc_ordered();
 	int err;
 
-	luo_own_last_page();
 	err = luo_core_freeze(&root);
 	if (err)
 		return err;

@@ -236,7 +236,7 @@ static void release_outgoing(struct luo_pages *pages)
 	luo_pages_destroy(pages);
 }
 
-int luo_cache_preserve(struct liveupdate_file_op_args *args, u32 seals)
+static int preserve(struct liveupdate_file_op_args *args)
 {
 	struct address_space *mapping = args->file->f_mapping;
 	struct walk w = { .mapping = mapping, .last = ULONG_MAX };
@@ -245,9 +245,6 @@ int luo_cache_preserve(struct liveupdate_file_op_args *args, u32 seals)
 	struct folio *folio;
 	int err;
 
-	if (seals & ~LUO_STATE_SEALS)
-		return -EOPNOTSUPP;
-	luo_own_last_page();
 	err = luo_pages_init(pages);
 	if (err)
 		return err;
@@ -280,6 +277,20 @@ err_unpin_run:
 	unpin(run.pfn, run.order, run.count);
 	release_outgoing(pages);
 	return err;
+}
+
+int luo_cache_preserve(struct liveupdate_file_op_args *args, u32 seals)
+{
+	int err;
+
+	if (seals & ~LUO_STATE_SEALS)
+		return -EOPNOTSUPP;
+	err = preserve(args);
+	if (err == -EADDRINUSE) {
+		luo_own_last_page();
+		err = preserve(args);
+	}
+	return luo_frames_refused(err);
 }
 
 void luo_cache_unpreserve(struct liveupdate_file_op_args *args)
@@ -523,6 +534,17 @@ static int update_blocks(struct address_space *mapping, struct luo_pages *pages)
 	return 0;
 }
 
+static int update(struct address_space *mapping, struct luo_pages *pages)
+{
+	int err = update_blocks(mapping, pages);
+
+	if (err == -EADDRINUSE) {
+		luo_own_last_page();
+		err = update_blocks(mapping, pages);
+	}
+	return luo_frames_refused(err);
+}
+
 /*
  * As preserve(), without a lock: the inode's could not be kept for longer than
  * this call, since whoever writes to the file would wait for it, and not to be
@@ -530,8 +552,7 @@ static int update_blocks(struct address_space *mapping, struct luo_pages *pages)
  */
 int luo_cache_prefreeze(struct liveupdate_file_op_args *args)
 {
-	luo_own_last_page();
-	return update_blocks(args->file->f_mapping, args->pages);
+	return update(args->file->f_mapping, args->pages);
 }
 
 int luo_cache_freeze(struct liveupdate_file_op_args *args)
@@ -542,7 +563,7 @@ int luo_cache_freeze(struct liveupdate_file_op_args *args)
 	err = lock_file(mapping->host);
 	if (err)
 		return err;
-	err = update_blocks(mapping, args->pages);
+	err = update(mapping, args->pages);
 	if (err)
 		unlock_file(mapping->host);
 	return err;

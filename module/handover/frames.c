@@ -67,11 +67,12 @@ int luo_frames_track(u64 pfn, u64 nr)
 {
 	int err = 0;
 
-	/* See luo_own_last_page(). */
-	if (!luo_is_boot_ram(pfn, nr) || luo_last_frame() - pfn < nr) {
-		luo_error("some of this memory cannot be preserved: the next kernel will not have it (plugged in after the boot, or the last page of RAM, pinned)");
+	if (!luo_is_boot_ram(pfn, nr)) {
+		luo_error("some of this memory cannot be preserved: it was plugged in after the boot, and the next kernel will not have it");
 		return -EOPNOTSUPP;
 	}
+	if (luo_last_frame() - pfn < nr)
+		return -EADDRINUSE;
 
 	spin_lock(&kept_lock);
 	if (kept_pages + nr > kept_limit)
@@ -88,6 +89,21 @@ int luo_frames_track(u64 pfn, u64 nr)
 		luo_error("no more than %llu MiB can be preserved: the next kernel needs the rest to start",
 			  kept_limit >> (20 - PAGE_SHIFT));
 	return err;
+}
+
+/* For users: luo_own_last_page() has not helped, or there was no use in trying. */
+int luo_frames_refused(int err)
+{
+	if (err != -EADDRINUSE)
+		return err;
+	luo_error("the last page of RAM cannot be preserved, and whoever has it holds it fast: make the file anew, or free its memory");
+	return -EOPNOTSUPP;
+}
+
+/* Memory of handlers does not move. */
+static int track_memory(u64 pfn, u64 nr)
+{
+	return luo_frames_refused(luo_frames_track(pfn, nr));
 }
 
 void luo_frames_untrack(u64 pfn, u64 nr)
@@ -195,7 +211,7 @@ const struct luo_mem_ops luo_frames_ops = {
 	.block_free	= luo_block_free,
 	.block_phys	= block_phys,
 	.block_virt	= block_virt,
-	.track		= luo_frames_track,
+	.track		= track_memory,
 	.untrack	= luo_frames_untrack,
 	.claim		= luo_incoming_claim,
 	.withhold	= luo_incoming_withhold,

@@ -63,7 +63,12 @@ bool luo_is_boot_ram(u64 pfn, u64 nr);
 int luo_frames_init(void);
 void luo_frames_exit(void);
 
+/*
+ * 0; -EADDRINUSE: the last page of RAM, luo_own_last_page() may help; -EBUSY: kept
+ * already; -EOPNOTSUPP: the next kernel will not have it; -ENOMEM.
+ */
 int luo_frames_track(u64 pfn, u64 nr);
+int luo_frames_refused(int err);
 void luo_frames_untrack(u64 pfn, u64 nr);
 bool luo_frame_is_kept(u64 pfn);
 u64 luo_frames_kept(void);		/* pages */

@@ -164,12 +164,13 @@ u64 luo_last_frame(void)
  * max_pfn, and dies in free_area_init(). So no range may contain it, and no
  * file that is preserved. Usually the kernel holds that page for itself since
  * it booted; if not, take it. Somebody else may have it just then, so this is
- * tried again before each look at what is to be preserved: pages of files move
- * away, unless they are pinned.
+ * tried again when a file turns out to have it: pages of files move away, unless
+ * they are pinned, or share a block with what does not move. An attempt that fails
+ * is dear, so nobody makes one without need.
  *
  * Who holds the page decides whose it is; there is no other lock.
  *
- * Context: may sleep. Not under the lock of an inode or a folio.
+ * Context: may sleep. Not under the lock of a folio.
  */
 void luo_own_last_page(void)
 {
