@@ -546,10 +546,14 @@ int luo_device_rehearse(struct luo_device *device, struct luo_rehearsal *rehears
  * @LUO_SESSION_DROP_ON_FAILURE: If a file cannot be frozen the session is left
  *                               behind and lost, instead of stopping the live
  *                               update.
+ * @LUO_SESSION_FROZEN:          Told, never set: the session is between
+ *                               luo_session_freeze() and luo_session_thaw().
+ *                               -EINVAL where flags are taken.
  */
 enum luo_session_flags {
 	LUO_SESSION_KEEP_ON_CLOSE = 1 << 0,
 	LUO_SESSION_DROP_ON_FAILURE = 1 << 1,
+	LUO_SESSION_FROZEN = 1 << 30,
 };
 
 /**
@@ -606,6 +610,30 @@ int luo_session_drop(struct luo_device *device, const char *name, uint64_t gener
  * -ENOSYS.
  */
 int luo_session_unpreserve_fd(struct luo_session *session, uint64_t token);
+
+/**
+ * luo_session_freeze() - do ahead of a live update what can be done ahead
+ * @session: Outgoing session.
+ *
+ * Less is left for the blackout then. Until luo_session_thaw() no file can be
+ * added or taken away. The files stay in use; what is written to them arrives,
+ * and only costs time in the blackout. Called again, it catches up with that.
+ *
+ * The session stays frozen when a live update fails, and when it is closed with
+ * LUO_SESSION_KEEP_ON_CLOSE.
+ *
+ * Return: 0; -EINVAL (not an outgoing session), -ENOMEM, and what else a live
+ * update would fail with because of this session; -ENOSYS.
+ */
+int luo_session_freeze(struct luo_session *session);
+
+/**
+ * luo_session_thaw() - end luo_session_freeze()
+ * @session: Outgoing session, frozen or not.
+ *
+ * Return: 0; -EINVAL (not an outgoing session), -ENOSYS.
+ */
+int luo_session_thaw(struct luo_session *session);
 
 /**
  * luo_session_set_flags() - say what shall become of a session

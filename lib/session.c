@@ -213,7 +213,8 @@ int luo_session_set_flags(struct luo_session *session, unsigned int flags)
 	struct liveupdate_session_set_flags arg = { .size = sizeof(arg), .flags = flags };
 
 	_Static_assert(LUO_SESSION_KEEP_ON_CLOSE == LIVEUPDATE_SESSION_KEEP_ON_CLOSE &&
-			       LUO_SESSION_DROP_ON_FAILURE == LIVEUPDATE_SESSION_DROP_ON_FAILURE,
+			       LUO_SESSION_DROP_ON_FAILURE == LIVEUPDATE_SESSION_DROP_ON_FAILURE &&
+			       LUO_SESSION_FROZEN == LIVEUPDATE_SESSION_FROZEN,
 		       "flags go through as they are");
 
 	return luo_session_ext(session, LIVEUPDATE_SESSION_SET_FLAGS, &arg);
@@ -237,6 +238,20 @@ int luo_session_get_state(struct luo_session *session, struct luo_session_state 
 	known.bytes = arg.bytes;
 	luo_copy_sized(state, &known, sizeof(known));
 	return 0;
+}
+
+int luo_session_freeze(struct luo_session *session)
+{
+	struct liveupdate_session_freeze arg = { .size = sizeof(arg) };
+
+	return luo_session_ext(session, LIVEUPDATE_SESSION_FREEZE, &arg);
+}
+
+int luo_session_thaw(struct luo_session *session)
+{
+	struct liveupdate_session_thaw arg = { .size = sizeof(arg) };
+
+	return luo_session_ext(session, LIVEUPDATE_SESSION_THAW, &arg);
 }
 
 int luo_session_list_files(struct luo_session *session, uint64_t first,

@@ -166,6 +166,13 @@ struct luo_session {
 #define LUO_SESSION_FLAGS \
 	(LIVEUPDATE_SESSION_KEEP_ON_CLOSE | LIVEUPDATE_SESSION_DROP_ON_FAILURE)
 
+/* As users see them. Whoever looks on has not locked the session. */
+static inline u32 luo_session_shown_flags(const struct luo_session *session)
+{
+	return READ_ONCE(session->flags) |
+	       (READ_ONCE(session->early) ? LIVEUPDATE_SESSION_FROZEN : 0);
+}
+
 extern struct mutex luo_sessions_lock;
 extern struct list_head luo_sessions[2];	/* 0: outgoing, 1: incoming */
 

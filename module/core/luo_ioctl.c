@@ -418,7 +418,7 @@ static int luo_call_session_state(struct luo_call *call)
 		return err;
 	arg->direction = session->incoming ? LIVEUPDATE_SESSION_INCOMING :
 			 LIVEUPDATE_SESSION_OUTGOING;
-	arg->flags = session->flags;
+	arg->flags = luo_session_shown_flags(session);
 	arg->generation = session->generation;
 	arg->files = session->nr_files;
 	arg->bytes = session->nr_pages * LUO_BLOCK_SIZE;
@@ -519,7 +519,7 @@ static int luo_call_freeze(struct luo_call *call)
 		return err;
 	err = luo_files_prefreeze(call->session);
 	if (!err)
-		call->session->early = true;
+		WRITE_ONCE(call->session->early, true);
 	luo_leave_session(call);
 	return err;
 }
@@ -534,7 +534,7 @@ static int luo_call_thaw(struct luo_call *call)
 	err = luo_answer_and_enter(call);
 	if (err)
 		return err;
-	call->session->early = false;
+	WRITE_ONCE(call->session->early, false);
 	luo_leave_session(call);
 	return 0;
 }

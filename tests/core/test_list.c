@@ -18,9 +18,10 @@ static const char *sessions(unsigned int room)
 	do {
 		nr = luo_core_list_sessions(&cursor, entry, room);
 		for (i = 0; i < nr; i++)
-			sprintf(text + strlen(text), "%s:%s%s%s:%llu ",
+			sprintf(text + strlen(text), "%s:%s%s%s%s:%llu ",
 				entry[i].incoming ? "in" : "out", entry[i].name,
 				entry[i].claimed ? "" : "-", entry[i].damaged ? "!" : "",
+				entry[i].flags & LIVEUPDATE_SESSION_FROZEN ? "=" : "",
 				(unsigned long long)entry[i].files);
 	} while (nr == room);
 	/* At the end it stays. */
@@ -125,6 +126,31 @@ static void test_entry(void **state)
 	assert_int_equal(s.generation, 1);
 	assert_int_equal(s.pages, 3);
 	assert_int_equal(s.flags, 0);
+}
+
+/* LIVEUPDATE_SESSION_FREEZE is seen by who has the session and by who looks on. */
+static void test_frozen(void **state)
+{
+	struct liveupdate_session_get_state s = { .size = sizeof(s) };
+	int a = session_create("a"), b = session_create("b");
+
+	assert_int_equal(session_preserve_model(a, 1, 0), 0);
+	assert_int_equal(session_set_flags(a, KEEP), 0);
+	assert_int_equal(session_freeze(a), 0);
+	assert_string_equal(sessions(4), "out:a=:1 out:b:0 ");
+	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_GET_STATE, &s), 0);
+	assert_int_equal(s.flags, KEEP | LIVEUPDATE_SESSION_FROZEN);
+	/* It is no flag of the user's. */
+	assert_int_equal(session_set_flags(a, s.flags), -EINVAL);
+	assert_int_equal(session_set_flags(a, KEEP), 0);
+	fd_close(a);
+	assert_string_equal(sessions(4), "out:a-=:1 out:b:0 ");
+	a = session_reopen("a");
+	assert_int_equal(session_thaw(a), 0);
+	assert_string_equal(sessions(4), "out:a:1 out:b:0 ");
+	assert_int_equal(session_freeze(b), 0);
+	assert_int_equal(kexec_do(), 0);
+	assert_string_equal(sessions(4), "in:a-:1 in:b-:0 ");
 }
 
 /* What comes and goes while somebody reads. */
@@ -418,6 +444,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entry, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frozen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recycle, setup, teardown),

@@ -677,7 +677,8 @@ static void look(int i)
 	check(!fd_ioctl(fds[i].fd, LIVEUPDATE_SESSION_GET_STATE, &state));
 	check(state.direction == (s->incoming ? LIVEUPDATE_SESSION_INCOMING :
 				  LIVEUPDATE_SESSION_OUTGOING));
-	check(state.flags == s->flags && state.generation == s->generation &&
+	check(state.flags == (s->flags | (s->early ? LIVEUPDATE_SESSION_FROZEN : 0)) &&
+	      state.generation == s->generation &&
 	      state.files == (u64)s->nr);
 	check(!fd_ioctl(fds[i].fd, LIVEUPDATE_SESSION_GET_NAME, &name));
 	name_of(s->name, want);

@@ -83,6 +83,16 @@ static int set_flags(void)
 	return luo_session_set_flags(session, LUO_SESSION_DROP_ON_FAILURE);
 }
 
+static int freeze(void)
+{
+	return luo_session_freeze(session);
+}
+
+static int thaw(void)
+{
+	return luo_session_thaw(session);
+}
+
 static int list_files(void)
 {
 	struct luo_file_info info[2];
@@ -110,6 +120,8 @@ static const struct {
 	{ rehearse, LIVEUPDATE_IOCTL_REHEARSE, 112 },
 	{ unpreserve, LIVEUPDATE_SESSION_UNPRESERVE_FD, 16 },
 	{ set_flags, LIVEUPDATE_SESSION_SET_FLAGS, 8 },
+	{ freeze, LIVEUPDATE_SESSION_FREEZE, 8 },
+	{ thaw, LIVEUPDATE_SESSION_THAW, 8 },
 	{ list_files, LIVEUPDATE_SESSION_LIST_FILES, 32 },
 	{ recycle, LIVEUPDATE_SESSION_RECYCLE, 8 },
 };

@@ -129,6 +129,7 @@ static struct json_object *session_to_json(const struct luo_listed_session *sess
 		      session->flags & LUO_SESSION_KEEP_ON_CLOSE);
 	json_set_bool(object, "drop_on_failure",
 		      session->flags & LUO_SESSION_DROP_ON_FAILURE);
+	json_set_bool(object, "frozen", session->flags & LUO_SESSION_FROZEN);
 	json_set_u64(object, "files", session->files);
 	json_set_u64(object, "bytes", session->bytes);
 	return object;
@@ -183,7 +184,9 @@ static void show_sessions(const struct list *list)
 
 		snprintf(generation, sizeof(generation), "%llu", (unsigned long long)s->generation);
 		printf("%-9s %-8s %6s %8llu %9s  %s\n", direction_names[s->direction],
-		       state_words[s->state], s->generation ? generation : "-",
+		       s->state == LUO_LISTED_OPEN && s->flags & LUO_SESSION_FROZEN ?
+			       "frozen" : state_words[s->state],
+		       s->generation ? generation : "-",
 		       (unsigned long long)s->files, format_size(s->bytes, size),
 		       print_name(s->name, name));
 	}
@@ -199,7 +202,7 @@ static void show_session(const struct shown *shown)
 	printf("%-11s %s, %s", "state:", direction_names[s->direction], state_words[s->state]);
 	if (s->generation)
 		printf(", first carried by live update %llu", (unsigned long long)s->generation);
-	printf("%s%s\n",
+	printf("%s%s%s\n", s->flags & LUO_SESSION_FROZEN ? ", frozen ahead" : "",
 	       s->flags & LUO_SESSION_KEEP_ON_CLOSE ? ", kept when it is closed" : "",
 	       s->flags & LUO_SESSION_DROP_ON_FAILURE ?
 		       ", dropped when it cannot be frozen" : "");

@@ -234,6 +234,12 @@ struct liveupdate_session_unpreserve_fd {
  */
 #define LIVEUPDATE_SESSION_DROP_ON_FAILURE	(1U << 1)
 
+/*
+ * Output only: the outgoing session is between LIVEUPDATE_SESSION_FREEZE and
+ * LIVEUPDATE_SESSION_THAW. A command that takes flags answers EINVAL for it.
+ */
+#define LIVEUPDATE_SESSION_FROZEN		(1U << 30)
+
 /**
  * struct liveupdate_session_set_flags - LIVEUPDATE_SESSION_SET_FLAGS
  * @size:  sizeof(struct liveupdate_session_set_flags)
@@ -259,7 +265,8 @@ enum {
  * @size:       sizeof(struct liveupdate_session_get_state)
  * @reserved:   Must be zero.
  * @direction:  Output: LIVEUPDATE_SESSION_OUTGOING or _INCOMING
- * @flags:      Output: as LIVEUPDATE_SESSION_SET_FLAGS has set them
+ * @flags:      Output: as LIVEUPDATE_SESSION_SET_FLAGS has set them, and
+ *              LIVEUPDATE_SESSION_FROZEN
  * @generation: Output: of the live update that first carried it; 0 for an
  *              outgoing one
  * @files:      Output: number of files, retrieved or not

@@ -23,8 +23,8 @@ expect 1 'show: unknown number' "${luoctl[@]}" show --id 7 &&
 
 table sessions <<'END'
 # id direction state generation flags files bytes name
-12 out open 0 0x0 2 134217728 cache
-13 out waiting 0 0x3 1 4096 with\040space\134and\011tab\033[31m
+12 out open 0 0x40000000 2 134217728 cache
+13 out waiting 0 0x40000003 1 4096 with\040space\134and\011tab\033[31m
 2 in waiting 1 0x0 3 1073745920 cache
 3 in open 2 0x1 100000 0 \303\244\377
 4 in damaged 2 0x0 0 0 

@@ -24,7 +24,7 @@ total_of() {
 }
 
 stage1() {
-	plan 9
+	plan 10
 	# shellcheck disable=SC2086
 	ok "sessions are held" luotest hold --session waits $waits --session used $used \
 		--session half $half --session dropped 1:dense:32M --session twice 1:dense:1M:seed=41
@@ -35,6 +35,7 @@ stage1() {
 	same "nothing came" "$(luo_sysfs sessions_in)" 0
 	ok "the next kernel is loaded" luo_load kexec "" "luo.total=$(meminfo MemTotal)"
 	same "seven sessions go" "$(luo_sysfs sessions_out)" 7
+	ok "lists tell which is frozen" sh -c 'luoctl list | grep -q "^outgoing *frozen .* early$"'
 	ok "a rehearsal finds them all, and no fault" luotest dry-run 0 7
 	ok "what is frozen stays in use after it" luotest hold --session later 1:dense:1M
 	kill "$(cat /run/luotest-later.pid)"
