@@ -44,7 +44,7 @@ static struct page *last_page;		/* owned */
 #define PFN_16M		(SZ_16M >> PAGE_SHIFT)
 #define PFN_4G		(1ULL << (32 - PAGE_SHIFT))
 #define STEP		(SZ_8M >> PAGE_SHIFT)
-#define AT_ONCE		(SZ_32M >> PAGE_SHIFT)
+#define AT_ONCE		(SZ_8M >> PAGE_SHIFT)
 
 /*
  * Cheap look: can this become ours at all? An attempt that fails is dear, since
