@@ -783,6 +783,8 @@ enum luo_listed_state {
  * @files:      Number of files.
  * @bytes:      Memory of these.
  * @name:       Any bytes; a damaged session may have none.
+ * @serial:     Number that it keeps when it is recycled, and @id is another. No
+ *              other session has it before the module is loaded again.
  */
 struct luo_listed_session {
 	size_t size;
@@ -794,6 +796,7 @@ struct luo_listed_session {
 	uint64_t files;
 	uint64_t bytes;
 	char name[LUO_SESSION_NAME_SIZE];
+	uint64_t serial;
 };
 
 /**

@@ -13,7 +13,7 @@
 #define TABLES "/proc/liveupdate"
 
 /* Words before the name. */
-#define SESSION_WORDS 7
+#define SESSION_WORDS 8
 #define FILE_WORDS    5
 
 static const char *const file_states[] = {
@@ -117,6 +117,7 @@ static int session_row(struct reader *reader, char *line)
 	if (session.direction < 0 || session.state < 0 || !number(words[0], &session.id) ||
 	    !number(words[3], &session.generation) || !number(words[4], &flags) ||
 	    !number(words[5], &session.files) || !number(words[6], &session.bytes) ||
+	    !number(words[7], &session.serial) ||
 	    !unescape(name, session.name, sizeof(session.name)))
 		return -EBADMSG;
 	session.flags = flags;

@@ -543,7 +543,8 @@ void luo_cursor_reset(struct luo_cursor *cursor);
 /**
  * struct luo_session_entry - a session in a list
  * @name:       as its user gave it; a damaged one may have none
- * @id:         its number, until the module is unloaded
+ * @id:         its number in the list, until the module is unloaded
+ * @serial:     its number wherever it is: it stays when the session is recycled
  * @incoming:   came from the previous kernel
  * @claimed:    somebody has it
  * @damaged:    cannot be retrieved
@@ -555,6 +556,7 @@ void luo_cursor_reset(struct luo_cursor *cursor);
 struct luo_session_entry {
 	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
 	u64 id;
+	u64 serial;
 	bool incoming;
 	bool claimed;
 	bool damaged;

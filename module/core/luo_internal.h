@@ -115,6 +115,7 @@ struct luo_reader;
  * @id:         number in lists for users, grows along luo_sessions; 0: not in
  *              there. A recycled session has another. Protected by
  *              luo_sessions_lock, as are @list, @named, @namesakes and @refs
+ * @serial:     first @id that it had, for good
  * @refs:       of the session's life, and of cursors that stand on it
  * @incoming:   came from the previous kernel
  * @named:      can be found by name
@@ -143,6 +144,7 @@ struct luo_session {
 	struct list_head list;
 	struct list_head namesakes;
 	u64 id;
+	u64 serial;
 	unsigned int refs;
 	bool incoming;
 	bool named;

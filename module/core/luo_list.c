@@ -158,6 +158,7 @@ static void luo_session_describe(const struct luo_session *session,
 {
 	*entry = (struct luo_session_entry){
 		.id = session->id,
+		.serial = session->serial,
 		.incoming = session->incoming,
 		.claimed = session->claimed,
 		.damaged = session->err,

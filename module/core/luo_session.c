@@ -164,6 +164,8 @@ static void luo_session_free(struct luo_session *session)
 static void luo_session_list(struct luo_session *session)
 {
 	session->id = ++luo_last_id;
+	if (!session->serial)
+		session->serial = session->id;
 	list_add_tail(&session->list, &luo_sessions[session->incoming]);
 }
 

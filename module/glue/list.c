@@ -97,12 +97,12 @@ static int sessions_show(struct seq_file *m, void *v)
 	const struct luo_session_entry *s = v;
 
 	if (v == SEQ_START_TOKEN) {
-		seq_puts(m, "# id direction state generation flags files bytes name\n");
+		seq_puts(m, "# id direction state generation flags files bytes serial name\n");
 		return 0;
 	}
-	seq_printf(m, "%llu %s %s %llu %#x %llu %llu ", s->id, s->incoming ? "in" : "out",
+	seq_printf(m, "%llu %s %s %llu %#x %llu %llu %llu ", s->id, s->incoming ? "in" : "out",
 		   s->damaged ? "damaged" : s->claimed ? "open" : "waiting", s->generation,
-		   s->flags, s->files, s->pages << PAGE_SHIFT);
+		   s->flags, s->files, s->pages << PAGE_SHIFT, s->serial);
 	show_escaped(m, s->name);
 	return 0;
 }

@@ -232,6 +232,7 @@ static void test_recycle(void **state)
 	struct liveupdate_session_recycle arg = { .size = sizeof(arg) };
 	struct luo_session_entry s;
 	struct luo_cursor cursor = { };
+	u64 id, serial;
 	int a;
 
 	session_create("a");
@@ -241,11 +242,18 @@ static void test_recycle(void **state)
 	assert_int_equal(session_finish(a), 0);
 	assert_int_equal(luo_core_list_sessions(&cursor, &s, 1), 1);
 	assert_string_equal(s.name, "a");
+	id = s.id;
+	serial = s.serial;
 	assert_int_equal(fd_ioctl(a, LIVEUPDATE_SESSION_RECYCLE, &arg), 0);
 	assert_int_equal(luo_core_list_sessions(&cursor, &s, 1), 1);
 	assert_string_equal(s.name, "b");
+	assert_true(s.serial != serial);
 	assert_int_equal(luo_core_list_sessions(&cursor, &s, 1), 0);
 	luo_cursor_reset(&cursor);
+	assert_int_equal(luo_core_list_sessions(&cursor, &s, 1), 1);
+	luo_cursor_reset(&cursor);
+	assert_string_equal(s.name, "a");
+	assert_true(s.id > id && s.serial == serial);
 	assert_string_equal(sessions(2), "out:a:0 in:b-:0 ");
 }
 

@@ -52,13 +52,13 @@ static void test_sessions(void **state)
 	(void)state;
 	assert_int_equal(luo_system_list_sessions(sys, session_cb, NULL), -ENOENT);
 	assert_int_equal(list(""), 0);
-	assert_int_equal(list("# id direction state generation flags files bytes name\n"), 0);
+	assert_int_equal(list("# id direction state generation flags files bytes serial name\n"), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(list("# id direction ...\n"
-			      "3 out open 0 0x3 2 8192 a\\040b\\134\\303\\244\n"
-			      "18446744073709551615 in waiting 7 0 0 18446744073709551615 ..\n"
-			      "5 in damaged 1 0x0 0 0 \n"
-			      "6 in damaged 1 0x0 0 0 newer words before name\n"), 0);
+			      "3 out open 0 0x3 2 8192 20 a\\040b\\134\\303\\244\n"
+			      "18446744073709551615 in waiting 7 0 0 18446744073709551615 21 ..\n"
+			      "5 in damaged 1 0x0 0 0 21 \n"
+			      "6 in damaged 1 0x0 0 0 21 newer words before name\n"), 0);
 	assert_int_equal(count, 4);
 	assert_int_equal(sessions[0].id, 3);
 	assert_int_equal(sessions[0].direction, LUO_DIRECTION_OUTGOING);
@@ -68,6 +68,7 @@ static void test_sessions(void **state)
 	assert_int_equal(sessions[0].generation, 0);
 	assert_int_equal(sessions[0].files, 2);
 	assert_int_equal(sessions[0].bytes, 8192);
+	assert_int_equal(sessions[0].serial, 20);
 	assert_string_equal(sessions[0].name, "a b\\\303\244");
 	assert_true(sessions[1].id == UINT64_MAX && sessions[1].bytes == UINT64_MAX);
 	assert_int_equal(sessions[1].direction, LUO_DIRECTION_INCOMING);
@@ -82,14 +83,14 @@ static void test_sessions(void **state)
 	memset(name, 0, sizeof(name));
 	for (int i = 0; i < 63; i++)
 		snprintf(name + 4 * i, 5, "\\%03o", 255 - i);
-	snprintf(text, sizeof(text), "1 out open 0 0 0 0 %s\n", name);
+	snprintf(text, sizeof(text), "1 out open 0 0 0 0 21 %s\n", name);
 	assert_int_equal(list(text), 0);
 	assert_int_equal(strlen(sessions[0].name), 63);
 	assert_int_equal((unsigned char)sessions[0].name[62], 255 - 62);
 
 	/* The callback decides. */
 	stop_with = 42;
-	assert_int_equal(list("1 out open 0 0 0 0 a\n2 out open 0 0 0 0 b\n"), 42);
+	assert_int_equal(list("1 out open 0 0 0 0 21 a\n2 out open 0 0 0 0 21 b\n"), 42);
 	assert_int_equal(count, 1);
 	stop_with = 0;
 }
@@ -97,13 +98,14 @@ static void test_sessions(void **state)
 static void test_strange(void **state)
 {
 	static const char *const bad[] = {
-		"\n", "1\n", "1 out open 0 0 0 0\n", "1 out open 0 0 0 0 a", "x out open 0 0 0 0 a\n",
-		"-1 out open 0 0 0 0 a\n", " 1 out open 0 0 0 0 a\n", "1 up open 0 0 0 0 a\n",
-		"1 out shut 0 0 0 0 a\n", "1 out open z 0 0 0 a\n", "1 out open 0 0x 0 0 a\n",
-		"1 out open 0 0 q 0 a\n", "1 out open 0 0 0 99999999999999999999 a\n",
-		"1 out open 0 0 0 0 \\\n", "1 out open 0 0 0 0 \\12\n", "1 out open 0 0 0 0 \\400\n",
-		"1 out open 0 0 0 0 a\\000b\n", "1 out open 0 0 0 0 \\x41\n",
-		"1 out open 0 0 0 0 "
+		"\n", "1\n", "1 out open 0 0 0 0 21\n", "1 out open 0 0 0 0 z a\n",
+		"1 out open 0 0 0 0 21 a", "x out open 0 0 0 0 21 a\n",
+		"-1 out open 0 0 0 0 21 a\n", " 1 out open 0 0 0 0 21 a\n", "1 up open 0 0 0 0 21 a\n",
+		"1 out shut 0 0 0 0 21 a\n", "1 out open z 0 0 0 21 a\n", "1 out open 0 0x 0 0 21 a\n",
+		"1 out open 0 0 q 0 21 a\n", "1 out open 0 0 0 99999999999999999999 21 a\n",
+		"1 out open 0 0 0 0 21 \\\n", "1 out open 0 0 0 0 21 \\12\n", "1 out open 0 0 0 0 21 \\400\n",
+		"1 out open 0 0 0 0 21 a\\000b\n", "1 out open 0 0 0 0 21 \\x41\n",
+		"1 out open 0 0 0 0 21 "
 		"1234567890123456789012345678901234567890123456789012345678901234\n",
 	};
 	char path[256];

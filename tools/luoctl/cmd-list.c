@@ -122,6 +122,7 @@ static struct json_object *session_to_json(const struct luo_listed_session *sess
 
 	json_set_string(object, "name", session->name);
 	json_set_u64(object, "id", session->id);
+	json_set_u64(object, "serial", session->serial);
 	json_set_string(object, "direction", direction_names[session->direction]);
 	json_set_string(object, "state", state_words[session->state]);
 	json_set_u64(object, "generation", session->generation);

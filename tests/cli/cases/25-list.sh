@@ -13,7 +13,7 @@ expect 1 'list: an older module' "${luoctl[@]}" list &&
 	says 'list: an older module' 'has no list of sessions'
 expect 1 'show: an older module' "${luoctl[@]}" show x &&
 	says 'show: an older module' 'has no list of sessions'
-table sessions <<<'# id direction state generation flags files bytes name'
+table sessions <<<'# id direction state generation flags files bytes serial name'
 table files <<<'# session token state error bytes kind'
 golden list-empty 0 "${luoctl[@]}" list
 golden list-empty-json 0 "${luoctl[@]}" list --json
@@ -22,13 +22,13 @@ expect 1 'show: unknown number' "${luoctl[@]}" show --id 7 &&
 	says 'show: unknown number' 'no session with number 7'
 
 table sessions <<'END'
-# id direction state generation flags files bytes name
-12 out open 0 0x40000000 2 134217728 cache
-13 out waiting 0 0x40000003 1 4096 with\040space\134and\011tab\033[31m
-2 in waiting 1 0x0 3 1073745920 cache
-3 in open 2 0x1 100000 0 \303\244\377
-4 in damaged 2 0x0 0 0 
-5 in waiting 2 0x0 1 4096 ../../etc/passwd
+# id direction state generation flags files bytes serial name
+12 out open 0 0x40000000 2 134217728 1 cache
+13 out waiting 0 0x40000003 1 4096 13 with\040space\134and\011tab\033[31m
+2 in waiting 1 0x0 3 1073745920 2 cache
+3 in open 2 0x1 100000 0 3 \303\244\377
+4 in damaged 2 0x0 0 0 4 
+5 in waiting 2 0x0 1 4096 5 ../../etc/passwd
 END
 table files <<'END'
 # session token state error bytes kind
@@ -58,7 +58,7 @@ expect 1 'list: no table' "${luoctl[@]}" list && says 'list: no table' 'Is a dir
 rmdir "$root/proc/liveupdate/sessions"
 
 # 10,000 sessions and 100,000 files.
-seq 10000 | awk '{ print $1, "out open 0 0x0 10 40960 session-" $1 }' | table sessions
+seq 10000 | awk '{ print $1, "out open 0 0x0 10 40960", $1, "session-" $1 }' | table sessions
 seq 0 99999 | awk '{ printf "%d %#x preserved 0 4096 memfd-v1\n", $1 / 10 + 1, $1 }' | table files
 expect 0 'list: 10000 sessions' "${luoctl[@]}" list && says 'list: 10000 sessions' session-10000
 expect 0 'show: the last of 100000 files' "${luoctl[@]}" show session-10000 &&
