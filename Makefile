@@ -20,7 +20,8 @@ have = $(if $(wildcard $(1)),$(2))
 all: module lib luoctl
 
 toolbox:
-	@$(VM)/fetch $(sort $(if $(filter 7.2,$(KERNELS)),trixie) bookworm)
+	@$(VM)/fetch $(sort $(if $(filter 7.2,$(KERNELS)),trixie) \
+		$(if $(filter 7.3,$(KERNELS)),headers-7.3) bookworm)
 
 module: toolbox
 	$(call have,module/Kbuild,@$(VM)/build-module $(KERNELS))
@@ -38,11 +39,12 @@ vm: module luoctl
 
 # --- checks -------------------------------------------------------------------
 
-.PHONY: check check-all check-unit check-vm check-selftests check-debug lint
+.PHONY: check check-all check-unit check-vm check-selftests check-debug check-7.3 lint
 check:
 	@tests/run all
 
-# Also what takes too long for every day.
+# Also what takes too long for every day, and on all kernels.
+check-all: KERNELS = 6.1 6.12 7.2
 check-all:
 	@CHECK_ALL=y tests/run all
 
@@ -57,6 +59,10 @@ check-vm:
 # The kernel's own tests, by name.
 check-selftests:
 	@$(VM)/selftests
+
+# Compiles everything for a kernel that is not started here.
+check-7.3:
+	@tests/run headers-7.3
 
 lint:
 	@tests/run lint
@@ -117,7 +123,8 @@ help:
 	@echo "make demo              a service survives a live update in a VM (fetches all it needs)"
 	@echo "make check             all tests: unit tests, linters, VM cases"
 	@echo "make                   module for KERNELS=\"$(KERNELS)\", libluo, luoctl"
-	@echo "make check-all         the same with what takes too long for every day"
+	@echo "make check-all         the same with what takes too long for every day, and with 7.2"
+	@echo "make check-7.3         does everything compile for 7.3?"
 	@echo "make check-unit        unit tests only"
 	@echo "make check-vm          VM cases only; CASE=NAME FROM=6.1 TO=6.12 CHAIN=\"6.1 6.1 6.12\""
 	@echo "make check-selftests   the kernel's own selftests for live update, listed by name"

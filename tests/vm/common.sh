@@ -62,7 +62,8 @@ toolbox_flavour() {
 	case $1 in
 	6.1 | 6.12 | 6.12-debug) echo bookworm ;;
 	7.2) echo trixie ;;
-	*) die "unknown kernel '$1'" "known: 6.1 6.12 6.12-debug 7.2" ;;
+	7.3) echo headers-7.3 ;;
+	*) die "unknown kernel '$1'" "known: 6.1 6.12 6.12-debug 7.2, and 7.3 to compile for" ;;
 	esac
 }
 

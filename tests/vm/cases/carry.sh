@@ -3,6 +3,8 @@
 # case: what is not finished goes on to the next kernel, retrieved or not, known or not
 # chain: 6.1 6.12 6.1
 # chain: 6.12 6.1 6.12
+# chain-all: 6.12 7.2 6.12
+# chain-all: 7.2 6.1 7.2
 # memory: 768M
 # time: 240
 # expect-log: liveupdate: 5 incoming sessions are not finished, and go on

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: a damaged handover is refused, as little of it as possible, and nothing falls over
 # chain: 6.12 6.1 6.12 6.1
+# chain-all: 7.2 6.12 7.2 6.1
 # memory: 1G
 # time: 165
 #

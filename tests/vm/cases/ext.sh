@@ -3,6 +3,8 @@
 # case: the commands beyond in-tree: every argument, killed holders, two updates in a row
 # chain: 6.1 6.12 6.1
 # chain: 6.12 6.1 6.12
+# chain-all: 6.12 7.2 6.12
+# chain-all: 7.2 6.12 7.2
 # memory: 1G
 # time: 300
 

@@ -4,6 +4,8 @@
 # chain: 6.1 6.12 6.1
 # chain: 6.12 6.1 6.12
 # chain-all: 6.12 6.12 6.12
+# chain-all: 6.12 7.2 6.12
+# chain-all: 7.2 6.1 7.2
 # memory: 1G
 # cmdline: init_on_alloc=0 hugetlb_free_vmemmap=on
 # time: 300

@@ -3,6 +3,7 @@
 # case: a hugetlb memfd of 1 GiB pages comes back, in pages of 2 MiB
 # chain: 6.1 6.12
 # chain-all: 6.12 6.1
+# chain-all: 6.12 7.2
 # memory: 4G
 # cmdline: hugepagesz=1G hugepages=1 init_on_alloc=0
 # time: 300

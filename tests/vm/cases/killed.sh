@@ -3,6 +3,8 @@
 # case: luoctl exec is killed while it holds what is stored, and again and again while it arrives
 # chain: 6.1 6.12 6.1
 # chain-all: 6.12 6.1 6.12
+# chain-all: 6.12 7.2 6.12
+# chain-all: 7.2 6.12 7.2
 # memory: 512M
 # time: 240
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: memfds that must never be executed come back as such, with no right more
 # chain: 6.12 6.12
+# chain-all: 6.12 7.2
+# chain-all: 7.2 6.12
 # memory: 512M
 #
 # In-tree they come back with mode 0777. 6.1 does not know this kind of memfd.

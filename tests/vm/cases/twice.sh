@@ -4,6 +4,8 @@
 # chain: 6.1 6.1 6.12
 # chain: 6.12 6.1 6.12
 # chain: 6.1 6.12 6.1 6.12
+# chain-all: 6.1 7.2 6.1 7.2
+# chain-all: 7.2 6.12 7.2
 # memory: 768M
 # time: 180
 #

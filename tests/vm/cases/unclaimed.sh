@@ -3,6 +3,7 @@
 # case: a session that nobody asks for keeps its memory, is seen, and goes on to the next kernel
 # chain: 6.1 6.12 6.1
 # chain: 6.12 6.12 6.12
+# chain-all: 6.12 7.2 6.12
 # memory: 768M
 # expect-log: liveupdate: .*not finished, and go on
 
