@@ -12,18 +12,6 @@
 
 static const char *const provider_names[] = { "none", "module", "kernel" };
 
-static const struct {
-	const char *name, *text;
-} moments[LUO_BLACKOUT_COUNT] = {
-	{ "freeze", "freezing begins" },
-	{ "frozen", "everything is frozen" },
-	{ "jump", "the old kernel lets go" },
-	{ "kernel", "the new kernel's clock runs" },
-	{ "module", "the module is loaded" },
-	{ "ready", "sessions can be retrieved" },
-	{ "retrieved", "the first file is retrieved" },
-};
-
 static int show_json(const struct luo_status *status, const struct holder_list *holders)
 {
 	struct json_object *root = json_object_new_object(), *array, *object;

@@ -28,7 +28,7 @@ struct command {
 };
 
 extern const struct command cmd_check, cmd_status, cmd_list, cmd_show, cmd_monitor, cmd_load,
-	cmd_unload, cmd_kexec, cmd_exec, cmd_session;
+	cmd_unload, cmd_kexec, cmd_exec, cmd_session, cmd_report;
 
 /* device.c */
 
@@ -58,11 +58,17 @@ const char *signal_name(int number, char buf[32]);
 /* Words for values of enum luo_state and enum luo_image. */
 extern const char *const state_names[4];
 extern const char *const image_names[4];
+/* Indexed by enum luo_blackout. */
+extern const struct moment {
+	const char *name, *text;
+} moments[LUO_BLACKOUT_COUNT];
 /* "2 sessions, 3 files, 4 MiB", or "nothing". */
 const char *format_sum(uint64_t sessions, uint64_t files, uint64_t bytes, char buf[96]);
 struct json_object *sum_to_json(uint64_t sessions, uint64_t files, uint64_t bytes);
 
 uint64_t realtime_ns(void);
+/* Bytes of the character that begins here; 0 when it is none. */
+size_t utf8_length(const unsigned char *p);
 bool is_utf8(const char *text);
 
 /* Prints and frees; EXIT_DONE, or EXIT_FAILED when stdout cannot be written. */

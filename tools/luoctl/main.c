@@ -11,8 +11,8 @@
 #include "luoctl.h"
 
 static const struct command *const commands[] = {
-	&cmd_check, &cmd_status, &cmd_list,  &cmd_show, &cmd_monitor,
-	&cmd_load,  &cmd_unload, &cmd_kexec, &cmd_exec, &cmd_session,
+	&cmd_check,  &cmd_status, &cmd_list,  &cmd_show, &cmd_monitor, &cmd_load,
+	&cmd_unload, &cmd_kexec,  &cmd_report, &cmd_exec, &cmd_session,
 };
 
 static int show_usage(FILE *to)

@@ -91,6 +91,16 @@ const char *format_size(uint64_t bytes, char buf[32])
 const char *const state_names[4] = { "unknown", "normal", "frozen", "updated" };
 const char *const image_names[4] = { "unknown", "none", "armed", "foreign" };
 
+const struct moment moments[LUO_BLACKOUT_COUNT] = {
+	{ "freeze", "freezing begins" },
+	{ "frozen", "everything is frozen" },
+	{ "jump", "the old kernel lets go" },
+	{ "kernel", "the new kernel's clock runs" },
+	{ "module", "the module is loaded" },
+	{ "ready", "sessions can be retrieved" },
+	{ "retrieved", "the first file is retrieved" },
+};
+
 const char *format_sum(uint64_t sessions, uint64_t files, uint64_t bytes, char buf[96])
 {
 	char size[32];
@@ -236,11 +246,7 @@ void json_set(struct json_object *object, const char *key, struct json_object *v
 		json_object_put(value);
 }
 
-/*
- * JSON is UTF-8. Names and paths need not be, and what is not ASCII there is
- * passed through only if it is valid, else the byte becomes U+FFFD.
- */
-static size_t utf8_length(const unsigned char *p)
+size_t utf8_length(const unsigned char *p)
 {
 	size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
 
@@ -266,6 +272,10 @@ bool is_utf8(const char *text)
 	return true;
 }
 
+/*
+ * JSON is UTF-8. Names and paths need not be, and what is not ASCII there is
+ * passed through only if it is valid, else the byte becomes U+FFFD.
+ */
 void json_set_string(struct json_object *object, const char *key, const char *value)
 {
 	char *clean = malloc(3 * strlen(value) + 1), *to = clean;

@@ -6,7 +6,7 @@ new_root usage
 golden help 0 "${luoctl[@]}" --help
 golden no-command 2 "${luoctl[@]}"
 golden wrong-command 2 "${luoctl[@]}" frobnicate
-for command in check status list show monitor load unload kexec exec session; do
+for command in check status list show monitor load unload kexec report exec session; do
 	golden "help-$command" 0 "${luoctl[@]}" $command --help
 	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
 		says "$command: unknown option is usage" "luoctl $command --help"
@@ -33,6 +33,8 @@ usage_of '--timeout wants seconds' monitor --timeout -1
 usage_of '--until wants normal' monitor --until gone
 usage_of 'one argument too many' unload x
 usage_of 'one argument too many' kexec x
+usage_of 'one argument too many' report x
+usage_of 'exclude each other' report --json --svg x
 usage_of 'one argument too many' load a b
 usage_of 'one argument too many' check a b
 usage_of 'exclude each other' load --cmdline x --reuse-cmdline
