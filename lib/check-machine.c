@@ -14,32 +14,6 @@
 
 #include "luo-private.h"
 
-#define FILE_LIMIT (256 * 1024)
-
-/* Is there a line in a file that contains @word as a whole word? */
-static bool file_has_word(struct luo_system *system, const char *name, const char *word)
-{
-	size_t len = strlen(word);
-	char *text, *p;
-	bool found = false;
-
-	text = malloc(FILE_LIMIT);
-	if (!text)
-		return false;
-	if (luo_system_read(system, name, text, FILE_LIMIT) > 0) {
-		for (p = text; (p = strstr(p, word)); p += len) {
-			if (p != text && !strchr(" \t\n/", p[-1]))
-				continue;
-			if (p[len] && !strchr(" \t\n:.", p[len]))
-				continue;
-			found = true;
-			break;
-		}
-	}
-	free(text);
-	return found;
-}
-
 /* Is liveupdate.ko there for the running kernel? */
 static bool module_installed(struct luo_system *system, const char *release)
 {
@@ -208,6 +182,15 @@ static void check_kexec(struct luo_checker *checker)
 				 "kernel.kexec_load_disabled",
 				 "loading kernels is switched off (kernel.kexec_load_disabled=%s)",
 				 text);
+	} else if (luo_system_read(checker->system, "/proc/sys/kernel/kexec_load_limit_reboot", text,
+				   sizeof(text)) > 0 &&
+		   !strcmp(text, "0")) {
+		/* Linux 6.3 and later; -1 is no limit. */
+		luo_check_report(checker, "kexec", LUO_VERDICT_FAIL, -EPERM,
+				 "it cannot be raised again: reboot, and find what sets "
+				 "kernel.kexec_load_limit_reboot",
+				 "kernels have been loaded as often as is allowed "
+				 "(kernel.kexec_load_limit_reboot=0)");
 	} else {
 		luo_check_report(checker, "kexec", LUO_VERDICT_OK, 0, NULL, "kexec is allowed");
 	}
@@ -266,9 +249,119 @@ static void check_ftrace(struct luo_checker *checker)
 		luo_check_report(checker, "ftrace", LUO_VERDICT_OK, 0, NULL, "ftrace is on");
 }
 
+#define FUNCTIONS_LIMIT (16u << 20)
+
+/*
+ * Does ftrace lead this function elsewhere? A line of the file is a name, a
+ * count in brackets, and letters, of which I is for hooks that change where the
+ * function goes.
+ */
+static bool is_hooked(const char *text, const char *function)
+{
+	size_t len = strlen(function);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		const char *end, *flag;
+
+		line += *line == '\n';
+		if (strncmp(line, function, len) || line[len] != ' ')
+			continue;
+		end = strchrnul(line, '\n');
+		flag = strstr(line, ") ");
+		for (; flag && flag < end && *flag != '\t'; flag++)
+			if (flag[0] == ' ' && flag[1] == 'I' && strchr(" \t\n", flag[2]))
+				return true;
+	}
+	return false;
+}
+
+/* Without its hooks the module can only give out what has arrived. */
+static void check_hooks(struct luo_checker *checker)
+{
+	static const char *const functions[] = {
+		"kexec_add_buffer",
+		"machine_kexec_prepare",
+		"kimage_free",
+		"kernel_kexec",
+	};
+	struct luo_system *system = checker->system;
+	char *text, missing[128] = "";
+	ssize_t n;
+
+	if (luo_system_get_provider(system) != LUO_PROVIDER_MODULE)
+		return;
+	text = malloc(FUNCTIONS_LIMIT);
+	if (!text)
+		return;
+	n = luo_system_read(system, "/sys/kernel/tracing/enabled_functions", text, FUNCTIONS_LIMIT);
+	if (n < 0)
+		n = luo_system_read(system, "/sys/kernel/debug/tracing/enabled_functions", text,
+				    FUNCTIONS_LIMIT);
+	for (unsigned int i = 0; n >= 0 && i < LUO_ARRAY_SIZE(functions); i++) {
+		size_t len = strlen(missing);
+
+		if (!is_hooked(text, functions[i]))
+			snprintf(missing + len, sizeof(missing) - len, "%s%s()", len ? ", " : "",
+				 functions[i]);
+	}
+	free(text);
+	/* Not mounted, or so much is traced that the list is longer: nothing is known. */
+	if (n < 0 || n >= (ssize_t)FUNCTIONS_LIMIT - 2)
+		return;
+	if (*missing)
+		luo_check_report(checker, "hooks", LUO_VERDICT_FAIL, -ENODEV,
+				 "see what else changes these functions (live patches, tracers), then "
+				 "load the module again",
+				 "the module has no hook on %s, so nothing would be carried over",
+				 missing);
+	else
+		luo_check_report(checker, "hooks", LUO_VERDICT_OK, 0, NULL,
+				 "the module's hooks are in place");
+}
+
+/* What firmware tells is passed on by kexec in so many entries and no more. */
+#define FIRMWARE_MAX 128U
+
+static unsigned int firmware_entries(struct luo_system *system)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	unsigned int n = 0;
+	DIR *dir;
+
+	if (luo_system_path(system, path, "/sys/firmware/memmap"))
+		return 0;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* A CPU that can encrypt memory, and a kernel that is built to have it do so unasked. */
+static bool encrypts_by_default(struct luo_system *system)
+{
+	char release[LUO_RELEASE_SIZE] = "";
+	struct luo_config config;
+	bool by_default;
+
+	if (!luo_system_has_word(system, "/proc/cpuinfo", "sme") ||
+	    luo_system_has_word(system, "/proc/cmdline", "mem_encrypt=off"))
+		return false;
+	luo_system_release(system, release);
+	if (luo_config_load(system, NULL, release, true, &config) < 0)
+		return false;
+	by_default = luo_config_get(&config, "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT") ==
+		     LUO_CONFIG_YES;
+	luo_config_free(&config);
+	return by_default;
+}
+
 static void check_platform(struct luo_checker *checker)
 {
 	struct luo_system *system = checker->system;
+	unsigned int entries = firmware_entries(system);
 	const char *what = NULL;
 	char text[256];
 
@@ -283,13 +376,22 @@ static void check_platform(struct luo_checker *checker)
 		else
 			what = "a Xen PV guest or dom0";
 	} else if (luo_system_exists(system, "/dev/sev-guest") ||
-		   file_has_word(system, "/proc/cpuinfo", "sev_guest")) {
+		   luo_system_has_word(system, "/proc/cpuinfo", "sev_guest")) {
 		what = "an SEV guest, whose memory is encrypted";
 	} else if (luo_system_exists(system, "/dev/tdx_guest") ||
-		   file_has_word(system, "/proc/cpuinfo", "tdx_guest")) {
+		   luo_system_has_word(system, "/proc/cpuinfo", "tdx_guest")) {
 		what = "a TDX guest, whose memory is encrypted";
-	} else if (file_has_word(system, "/proc/cmdline", "mem_encrypt=on")) {
+	} else if (luo_system_has_word(system, "/proc/cmdline", "mem_encrypt=on")) {
 		what = "a machine with memory encryption (mem_encrypt=on)";
+	} else if (encrypts_by_default(system)) {
+		what = "a machine with memory encryption (SME, which this kernel switches on by "
+		       "itself)";
+	} else if (entries > FIRMWARE_MAX) {
+		snprintf(text, sizeof(text),
+			 "a machine whose firmware describes memory in %u pieces, of which the next "
+			 "kernel would see %u",
+			 entries, FIRMWARE_MAX);
+		what = text;
 	} else {
 		luo_check_report(checker, "platform", LUO_VERDICT_OK, 0, NULL,
 				 "no virtualisation or encryption that is in the way");
@@ -344,7 +446,7 @@ static void check_module_state(struct luo_checker *checker)
 		luo_check_report(checker, "last-error", LUO_VERDICT_WARN, 0, NULL,
 				 "the module's last error: %s", status.last_error);
 	if ((status.files_out || status.files_in) &&
-	    file_has_word(checker->system, "/sys/power/state", "disk"))
+	    luo_system_has_word(checker->system, "/sys/power/state", "disk"))
 		luo_check_report(checker, "hibernation", LUO_VERDICT_OK, 0, NULL,
 				 "hibernation is refused while something is preserved");
 }
@@ -417,9 +519,13 @@ static void check_crashkernel(struct luo_checker *checker)
 				 "an ordinary reboot brings it back; until then crashes leave no dump",
 				 "the command line asks for crashkernel=, but nothing was reserved: "
 				 "preserved memory lay in its place");
+	else if (asked && !luo_system_number(checker->system, "/sys/kernel/kexec_crash_loaded"))
+		luo_check_report(checker, "crashkernel", LUO_VERDICT_WARN, 0,
+				 "see 'systemctl status kdump-tools'",
+				 "memory for a crash kernel is reserved, but none is loaded");
 	else if (asked)
 		luo_check_report(checker, "crashkernel", LUO_VERDICT_OK, 0, NULL,
-				 "memory for a crash kernel is reserved");
+				 "memory for a crash kernel is reserved, and one is loaded");
 }
 
 /*
@@ -479,6 +585,7 @@ int luo_check_machine(struct luo_system *system, luo_check_cb callback, void *us
 	check_kernel_config(&checker);
 	luo_check_kexec_allowed(&checker);
 	check_ftrace(&checker);
+	check_hooks(&checker);
 	check_platform(&checker);
 	check_module_state(&checker);
 	check_exposure(&checker);

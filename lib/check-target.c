@@ -5,6 +5,7 @@
  * kernel has already cost the memory.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,79 @@ static void check_module(struct luo_checker *checker, const struct luo_status *s
 	else
 		luo_check_report(checker, "target-format", LUO_VERDICT_OK, 0, NULL,
 				 "handover format %u is known to both", max);
+}
+
+static bool secure_boot(struct luo_system *system)
+{
+	char path[PATH_MAX];
+	/* Four bytes of attributes, then the value. */
+	uint8_t variable[5];
+	ssize_t n;
+	int fd;
+
+	if (luo_system_path(system, path,
+			    "/sys/firmware/efi/efivars/"
+			    "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	n = luo_read_full(fd, variable, sizeof(variable));
+	close(fd);
+	return n == sizeof(variable) && variable[4] == 1;
+}
+
+/*
+ * Does the next kernel want modules to be signed? With Secure Boot it locks
+ * itself down, or does not if it was built that way; better asked than lost.
+ */
+static const char *wants_signatures(struct luo_checker *checker, const char *kernel,
+				    const char *release, const char *cmdline)
+{
+	struct luo_config config;
+	const char *why = NULL;
+	char text[128];
+
+	if (secure_boot(checker->system))
+		return "Secure Boot is on";
+	if (luo_system_read(checker->system, "/sys/kernel/security/lockdown", text, sizeof(text)) >
+		    0 &&
+	    !strstr(text, "[none]"))
+		return "this kernel is locked down, and the next one may be";
+	if (luo_cmdline_find(cmdline, "lockdown="))
+		return "lockdown= is on its command line";
+	if (luo_cmdline_find(cmdline, "module.sig_enforce"))
+		return "module.sig_enforce is on its command line";
+	if (luo_config_load(checker->system, kernel, release, false, &config) < 0)
+		return NULL;
+	if (luo_config_get(&config, "CONFIG_MODULE_SIG_FORCE") == LUO_CONFIG_YES)
+		why = "it is built with CONFIG_MODULE_SIG_FORCE";
+	luo_config_free(&config);
+	return why;
+}
+
+static void check_signature(struct luo_checker *checker, const char *kernel,
+			    const struct luo_target *target, const struct luo_initrd_info *info,
+			    const char *release)
+{
+	const char *why;
+
+	if (!info->modules)
+		return;
+	why = wants_signatures(checker, kernel, release, target->cmdline);
+	if (!why)
+		return;
+	if (!info->module_signed)
+		luo_check_report(checker, "target-signature", LUO_VERDICT_FAIL, -EKEYREJECTED,
+				 "let dkms sign it, have the firmware know the key ('mokutil --import "
+				 "/var/lib/dkms/mok.pub'), and make the initrd again",
+				 "the module in the initrd is not signed, and the target may load "
+				 "signed ones only: %s",
+				 why);
+	else
+		luo_check_report(checker, "target-signature", LUO_VERDICT_OK, 0, NULL,
+				 "the module in the initrd is signed (whether the target knows the key "
+				 "is not looked at)");
 }
 
 /*
@@ -280,7 +354,10 @@ static void check_memory(struct luo_checker *checker, const struct luo_kernel_in
 				 need_text, kept_text, left_text);
 }
 
-/* The crash kernel's memory goes with this kernel, and is asked for anew. */
+/*
+ * The crash kernel and its memory go with this kernel: the next one has to be
+ * asked for the memory, and somebody has to load it again.
+ */
 static void check_target_crashkernel(struct luo_checker *checker, const char *cmdline)
 {
 	if (luo_system_number(checker->system, "/sys/kernel/kexec_crash_size") &&
@@ -289,6 +366,42 @@ static void check_target_crashkernel(struct luo_checker *checker, const char *cm
 				 "add crashkernel= to it (--append)",
 				 "this kernel has memory for a crash kernel, and the target's command "
 				 "line asks for none");
+	else if (!luo_system_number(checker->system, "/sys/kernel/kexec_crash_loaded"))
+		return;
+	else if (luo_system_has_word(checker->system, "/etc/default/kdump-tools", "USE_KDUMP=1"))
+		luo_check_report(checker, "target-crashkernel", LUO_VERDICT_OK, 0, NULL,
+				 "a crash kernel is loaded, and kdump-tools will load one after the "
+				 "update");
+	else
+		luo_check_report(checker, "target-crashkernel", LUO_VERDICT_WARN, 0,
+				 "load it again after the update, or have kdump-tools do so",
+				 "a crash kernel is loaded, but kdump-tools is not there or switched "
+				 "off, so nobody may load one after the update");
+}
+
+/* Is the module among those that modprobe or the kernel shall not load? */
+static bool is_blacklisted(const char *param, size_t len)
+{
+	static const char *const lists[] = { "modprobe.blacklist=", "module_blacklist=" };
+	static const char name[] = "liveupdate";
+
+	for (unsigned int i = 0; i < LUO_ARRAY_SIZE(lists); i++) {
+		size_t n = strlen(lists[i]);
+		const char *p = param + n, *end = param + len;
+
+		if (len < n || memcmp(param, lists[i], n))
+			continue;
+		while (p < end) {
+			size_t word = 0;
+
+			while (p + word < end && p[word] != ',' && p[word] != '"')
+				word++;
+			if (word == strlen(name) && !memcmp(p, name, word))
+				return true;
+			p += word + 1;
+		}
+	}
+	return false;
 }
 
 static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint32_t max)
@@ -321,6 +434,23 @@ static void check_cmdline(struct luo_checker *checker, const char *cmdline, uint
 					 "'%.*s' on the target's command line takes memory away that "
 					 "may hold something preserved",
 					 (int)LUO_MIN(len, 80), param);
+			return;
+		}
+		if (is_blacklisted(param, len)) {
+			luo_check_report(checker, "target-cmdline", LUO_VERDICT_FAIL, -EINVAL,
+					 "take it out (--cmdline)",
+					 "'%.*s' on the target's command line keeps the liveupdate "
+					 "module out, without which the next kernel loses what is "
+					 "preserved",
+					 (int)LUO_MIN(len, 80), param);
+			return;
+		}
+		if (len >= 14 && !memcmp(param, "mem_encrypt=on", 14) &&
+		    luo_system_has_word(checker->system, "/proc/cpuinfo", "sme")) {
+			luo_check_report(checker, "target-cmdline", LUO_VERDICT_FAIL, -EINVAL,
+					 "take it out (--cmdline)",
+					 "'mem_encrypt=on' on the target's command line: it could not "
+					 "read what is preserved");
 			return;
 		}
 	}
@@ -392,6 +522,7 @@ void luo_check_target_files(struct luo_checker *checker, struct luo_target *targ
 				 luo_format_size(initrd_info.unpacked_size, unpacked));
 	}
 	check_module(checker, &status, initrd, &initrd_info, kernel_info.release);
+	check_signature(checker, kernel, target, &initrd_info, kernel_info.release);
 	check_size(checker, &status, &kernel_info, initrd_info.file_size);
 	check_memory(checker, &kernel_info, &initrd_info, target->cmdline);
 	check_config(checker, kernel, kernel_info.release, &status);

@@ -135,6 +135,7 @@ static int initrd_done(void *userdata)
 	initrd->fits = fits;
 	info->format_min = module.format_min;
 	info->format_max = module.format_max;
+	info->module_signed = module.signature;
 	memcpy(info->release, module.release, sizeof(info->release));
 	snprintf(info->module_path, sizeof(info->module_path), "%.*s",
 		 (int)sizeof(info->module_path) - 1, initrd->name);

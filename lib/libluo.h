@@ -896,6 +896,8 @@ int luo_kernel_inspect(const char *path, struct luo_kernel_info *info, char *ret
  * @format_max:    Newest one.
  * @release:       Of the same module: the kernel it was built for.
  * @module_path:   Of the same module: where in the initrd it lies.
+ * @module_signed: Of the same module: 1 if a signature is appended to it, by
+ *                 whatever key.
  */
 struct luo_initrd_info {
 	size_t size;
@@ -908,6 +910,7 @@ struct luo_initrd_info {
 	uint32_t format_max;
 	char release[128];
 	char module_path[256];
+	uint32_t module_signed;
 };
 
 /**

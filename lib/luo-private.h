@@ -70,6 +70,9 @@ int luo_open_regular(const char *path, uint64_t *ret_size);
 /* The same, and says what is wrong. */
 int luo_open_said(const char *path, uint64_t *ret_size, struct luo_text *error);
 
+/* Is there a line in a system file that contains @word as a whole word? */
+bool luo_system_has_word(struct luo_system *system, const char *name, const char *word);
+
 /* Release of the running kernel. */
 int luo_system_release(struct luo_system *system, char ret_release[LUO_RELEASE_SIZE]);
 

@@ -194,6 +194,32 @@ int luo_open_said(const char *path, uint64_t *ret_size, struct luo_text *error)
 	return fd;
 }
 
+/* Of /proc/cpuinfo of many CPUs the beginning is enough. */
+#define WORDS_LIMIT (256 * 1024)
+
+bool luo_system_has_word(struct luo_system *system, const char *name, const char *word)
+{
+	size_t len = strlen(word);
+	char *text, *p;
+	bool found = false;
+
+	text = malloc(WORDS_LIMIT);
+	if (!text)
+		return false;
+	if (luo_system_read(system, name, text, WORDS_LIMIT) > 0) {
+		for (p = text; (p = strstr(p, word)); p += len) {
+			if (p != text && !strchr(" \t\n/", p[-1]))
+				continue;
+			if (p[len] && !strchr(" \t\n:.", p[len]))
+				continue;
+			found = true;
+			break;
+		}
+	}
+	free(text);
+	return found;
+}
+
 int luo_system_release(struct luo_system *system, char ret_release[LUO_RELEASE_SIZE])
 {
 	char buf[LUO_RELEASE_SIZE];

@@ -2,10 +2,12 @@
 /*
  * mkimage kernel FILE RELEASE INIT_SIZE   what looks like a bzImage
  * mkimage module FILE RELEASE FORMAT      what looks like a kernel module
+ * mkimage signed FILE RELEASE FORMAT      the same, with what looks like a signature
  *
  * For tests: enough for the headers to be read, nothing that could run.
  */
 #include <elf.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,9 +48,10 @@ static int make_kernel(const char *path, const char *release, uint32_t init_size
 	return write_file(path, image, sizeof(image));
 }
 
-static int make_module(const char *path, const char *release, const char *format)
+static int make_module(const char *path, const char *release, const char *format, bool sign)
 {
 	static const char names[] = "\0.modinfo\0.shstrtab";
+	static const char signature[] = "~Module signature appended~\n";
 	uint8_t image[4096] = { 0 };
 	Elf64_Ehdr ehdr = { 0 };
 	Elf64_Shdr sections[3] = { 0 };
@@ -74,6 +77,8 @@ static int make_module(const char *path, const char *release, const char *format
 	memcpy(image + sizeof(ehdr), sections, sizeof(sections));
 	memcpy(image + 1024, info, n);
 	memcpy(image + 2048, names, sizeof(names));
+	if (sign)
+		memcpy(image + sizeof(image) - strlen(signature), signature, strlen(signature));
 	return write_file(path, image, sizeof(image));
 }
 
@@ -82,7 +87,9 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "kernel"))
 		return make_kernel(argv[2], argv[3], strtoul(argv[4], NULL, 0));
 	if (argc == 5 && !strcmp(argv[1], "module"))
-		return make_module(argv[2], argv[3], argv[4]);
-	fprintf(stderr, "Usage: mkimage kernel|module FILE RELEASE INIT_SIZE|FORMAT\n");
+		return make_module(argv[2], argv[3], argv[4], false);
+	if (argc == 5 && !strcmp(argv[1], "signed"))
+		return make_module(argv[2], argv[3], argv[4], true);
+	fprintf(stderr, "Usage: mkimage kernel|module|signed FILE RELEASE INIT_SIZE|FORMAT\n");
 	return 2;
 }

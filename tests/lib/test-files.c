@@ -284,6 +284,7 @@ static void test_initrd_packings(void **state)
 static void test_initrd_modules(void **state)
 {
 	static const char *const packers[] = { "gzip", "xz --check=crc32", "zstd -q --rm" };
+	static const char signature[] = "~Module signature appended~\n";
 	struct luo_initrd_info info;
 	char command[512];
 
@@ -303,6 +304,7 @@ static void test_initrd_modules(void **state)
 	make_module("6.12.9", "2-5");
 	put("tree/b/liveupdate.ko", module, sizeof(module));
 	make_module("7.2.1", "4");
+	memcpy(module + sizeof(module) - strlen(signature), signature, strlen(signature));
 	put("tree/z/liveupdate.ko", module, sizeof(module));
 	shell("(cd tree && find . | sort | cpio -o -H newc --quiet | gzip) >initrd");
 	assert_int_equal(inspect("initrd", "7.2.1", &info), 0);
@@ -310,7 +312,9 @@ static void test_initrd_modules(void **state)
 	assert_string_equal(info.release, "7.2.1");
 	assert_int_equal(info.format_min, 4);
 	assert_int_equal(info.format_max, 4);
+	assert_int_equal(info.module_signed, 1);
 	assert_int_equal(inspect("initrd", "6.12.9", &info), 0);
+	assert_int_equal(info.module_signed, 0);
 	assert_string_equal(info.module_path, "b/liveupdate.ko");
 	assert_int_equal(inspect("initrd", NULL, &info), 0);
 

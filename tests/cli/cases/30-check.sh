@@ -81,6 +81,12 @@ wrong 'truncated initrd' 'damaged gzip data' --initrd "$work/check/short-initrd"
 wrong 'empty initrd' 'is empty' --initrd "$work/check/nothing"
 wrong 'mem=' "'mem=1G' on the target's command line" --append 'mem=1G'
 wrong 'memmap=' "'memmap=1G\$2G' on the" --append 'memmap=1G$2G'
+wrong 'blacklisted by modprobe' "'modprobe.blacklist=a,liveupdate' on the" \
+	--append 'modprobe.blacklist=a,liveupdate'
+wrong 'blacklisted by the kernel' 'keeps the liveupdate module out' --append 'module_blacklist="liveupdate",b'
+for text in modprobe.blacklist=a,liveupdates,b module_blacklist= modprobe.blacklist=xliveupdate x=liveupdate; do
+	expect 0 "check: $text" "${luoctl[@]}" check --append "$text" && says "check: $text" 'command line is fine'
+done
 wrong 'long command line' 'the kernel takes 2016' --append "$(printf '%03000d' 0)"
 mv "$initrd" "$initrd.away"
 wrong 'no initrd' 'no initrd found for'
@@ -124,6 +130,40 @@ expect 0 'check: ranges unknown' "${luoctl[@]}" check && says 'check: ranges unk
 echo 90 >"$root/sys/module/liveupdate/parameters/max_ranges"
 plain_config 6.12.9-amd64
 
+# Signatures: who wants one, and what is in the initrd.
+signed() {
+	"$bin/mkimage" signed "$work/check/initrd/lib/modules/6.12.9-amd64/extra/liveupdate.ko" 6.12.9-amd64 1-2
+	(cd "$work/check/initrd" && find . | cpio -o -H newc --quiet | gzip) >"$work/check/signed.img"
+}
+signed
+efivars=$root/sys/firmware/efi/efivars
+mkdir -p "$efivars"
+wanted() {
+	local name=$1 text=$2
+	shift 2
+	wrong "not signed: $name" "and the target may load signed ones only: $text" "$@"
+	expect 0 "check: signed: $name" "${luoctl[@]}" check --initrd "$work/check/signed.img" "$@" &&
+		says "check: signed: $name" 'ok       the module in the initrd is signed'
+}
+printf '\006\0\0\0\001' >"$efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+wanted 'Secure Boot' 'Secure Boot is on'
+printf '\006\0\0\0\0' >"$efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+expect 0 'check: no Secure Boot' "${luoctl[@]}" check
+if grep -q signed "$work/out"; then
+	not_ok 'check: no Secure Boot' "$(cat "$work/out")"
+else
+	ok 'check: no Secure Boot'
+fi
+rm -r "$root/sys/firmware"
+echo 'none [integrity] confidentiality' >"$root/sys/kernel/security/lockdown"
+wanted 'lockdown' 'this kernel is locked down'
+echo '[none] integrity confidentiality' >"$root/sys/kernel/security/lockdown"
+wanted 'lockdown of the target' 'lockdown= is on its' --append lockdown=integrity
+wanted 'sig_enforce of the target' 'module.sig_enforce is on' --append module.sig_enforce
+plain_config 6.12.9-amd64 CONFIG_MODULE_SIG_FORCE=y
+wanted 'CONFIG_MODULE_SIG_FORCE' 'it is built with CONFIG_MODULE_SIG_FORCE'
+plain_config 6.12.9-amd64
+
 # Memory to start in.
 module kept $((1900 << 20))
 wrong 'too little memory' 'beside what is preserved (1.8 GiB) there are 148 MiB: preserve less' \
@@ -146,7 +186,17 @@ else
 	ok 'check: crashkernel is asked for'
 fi
 echo 'root=/dev/vda1 "crashkernel=256M" quiet' >"$root/proc/cmdline"
-expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is there' 'for a crash kernel is reserved'
+expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is there' 'for a crash kernel is reserved, but none is loaded'
+echo 1 >"$root/sys/kernel/kexec_crash_loaded"
+expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is loaded' 'reserved, and one is loaded'
+says 'check: crashkernel will not be loaded' 'warn     a crash kernel is loaded, but kdump-tools is not there or switched off'
+mkdir -p "$root/etc/default"
+echo 'USE_KDUMP=0' >"$root/etc/default/kdump-tools"
+expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: kdump-tools is off' 'warn     a crash kernel is loaded, but'
+echo 'USE_KDUMP=1' >"$root/etc/default/kdump-tools"
+expect 0 'check: crashkernel' "${luoctl[@]}" check &&
+	says 'check: crashkernel will be loaded' 'ok       a crash kernel is loaded, and kdump-tools will load one'
+rm -r "${root:?}/etc" "$root/sys/kernel/kexec_crash_loaded"
 echo 0 >"$root/sys/kernel/kexec_crash_size"
 expect 0 'check: crashkernel' "${luoctl[@]}" check && says 'check: crashkernel is lost' 'but nothing was reserved'
 echo 'BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 quiet' >"$root/proc/cmdline"
@@ -165,13 +215,17 @@ rm -r "$root/sys/class/watchdog"
 echo 1 >"$root/proc/sys/kernel/kexec_load_disabled"
 wrong 'kexec disabled' 'kernel.kexec_load_disabled=1'
 echo 0 >"$root/proc/sys/kernel/kexec_load_disabled"
+echo 0 >"$root/proc/sys/kernel/kexec_load_limit_reboot"
+wrong 'no loads left' 'as often as is allowed (kernel.kexec_load_limit_reboot=0)'
+echo -1 >"$root/proc/sys/kernel/kexec_load_limit_reboot"
+expect 0 'check: loads without limit' "${luoctl[@]}" check && says 'check: loads without limit' 'kexec is allowed'
 printf 'Name:\tx\nCapEff:\t0000000000000000\n' >"$root/proc/self/status"
 wrong 'no capability' 'no CAP_SYS_BOOT'
 printf 'Name:\tx\nCapEff:\t000001ffffffffff\n' >"$root/proc/self/status"
 echo 'none integrity [confidentiality]' >"$root/sys/kernel/security/lockdown"
 wrong 'confidentiality' 'locked down (confidentiality)'
 echo 'none [integrity] confidentiality' >"$root/sys/kernel/security/lockdown"
-expect 0 'check: integrity' "${luoctl[@]}" check && says 'check: integrity' 'warn     the kernel is locked'
+expect 0 'check: integrity' "${luoctl[@]}" check --initrd "$work/check/signed.img" && says 'check: integrity' 'warn     the kernel is locked'
 echo '[none] integrity confidentiality' >"$root/sys/kernel/security/lockdown"
 
 # These concern the machine only; loading is left to the kernel.
@@ -190,7 +244,46 @@ echo 'flags : fpu sev_guest' >"$root/proc/cpuinfo"
 wrong_machine 'SEV' 'an SEV guest'
 echo 'flags : fpu tdx_guest' >"$root/proc/cpuinfo"
 wrong_machine 'TDX' 'a TDX guest'
+echo 'flags : fpu sme sev' >"$root/proc/cpuinfo"
+echo CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT=y >>"$root/boot/config-6.1.0-99-amd64"
+wrong_machine 'SME by default' 'SME, which this kernel switches on by itself'
+echo 'quiet mem_encrypt=off' >"$root/proc/cmdline"
+expect 0 'check: SME is off' "${luoctl[@]}" check && says 'check: SME is off' 'no virtualisation or encryption'
+echo 'quiet mem_encrypt=on' >"$root/proc/cmdline"
+wrong_machine 'SME' 'memory encryption (mem_encrypt=on)'
+echo quiet >"$root/proc/cmdline"
+sed -i /MEM_ENCRYPT/d "$root/boot/config-6.1.0-99-amd64"
+wrong 'SME in the target' 'it could not read what is preserved' --append mem_encrypt=on
 echo 'flags : fpu' >"$root/proc/cpuinfo"
+expect 0 'check: a CPU without SME' "${luoctl[@]}" check --append mem_encrypt=on &&
+	says 'check: a CPU without SME' 'command line is fine'
+for ((i = 0; i < 128; i++)); do
+	mkdir -p "$root/sys/firmware/memmap/$i"
+done
+expect 0 'check: much firmware' "${luoctl[@]}" check && says 'check: much firmware' 'no virtualisation or encryption'
+mkdir "$root/sys/firmware/memmap/128"
+wrong_machine 'too much firmware' 'firmware describes memory in 129 pieces, of which the next kernel would see 128'
+rm -r "$root/sys/firmware"
+
+# The hooks, as ftrace shows them.
+functions=$root/sys/kernel/tracing/enabled_functions
+mkdir -p "${functions%/*}"
+hooked() {
+	printf 'vfs_read (1)    \ttramp: 0xffffffffc0200000 (x+0x0/0x10) ->I I I\n'
+	printf '%s (1) R I     \ttramp: 0xffffffffc0201000 (enter_handler+0x0/0x20 [liveupdate]) ->ftrace\n' "$@"
+}
+hooked kexec_add_buffer machine_kexec_prepare kimage_free kernel_kexec >"$functions"
+expect 0 'check: hooks' "${luoctl[@]}" check && says 'check: hooks' "ok       the module's hooks are in place"
+hooked kexec_add_buffer machine_kexec_prepare_x kernel_kexec >"$functions"
+printf 'kimage_free (1) R       \ttramp: 0xffffffffc0201000 (x I) ->ftrace I I\n' >>"$functions"
+wrong_machine 'hooks are missing' 'no hook on machine_kexec_prepare(), kimage_free(), so'
+: >"$functions"
+wrong_machine 'no hooks' 'no hook on kexec_add_buffer(), machine_kexec_prepare(), kimage_free(), kernel_kexec(), so'
+mkdir -p "$root/sys/kernel/debug"
+mv "$root/sys/kernel/tracing" "$root/sys/kernel/debug/"
+wrong_machine 'no hooks, in debugfs' 'no hook on kexec_add_buffer()'
+rm -r "$root/sys/kernel/debug"
+
 module scratch 0
 wrong_machine 'no scratch' 'no scratch'
 module scratch $((256 << 20)) image foreign

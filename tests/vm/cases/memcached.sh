@@ -14,8 +14,13 @@ whole_report() {
 		! grep -A 1 '"left_out":' /run/report | grep '"$'
 }
 
+hooks_seen() {
+	luoctl check | grep -F "ok       the module's hooks are in place"
+}
+
 stage1() {
-	plan 5
+	plan 6
+	ok "luoctl check sees the hooks" hooks_seen
 	fails "there is nothing to report yet" 1 luoctl report
 	mc_serve
 	ok "memcached serves" mc_up
@@ -26,13 +31,14 @@ stage1() {
 }
 
 stage2() {
-	plan 7
+	plan 8
 	mc_serve
 	ok "memcached serves again" mc_up
 	ok "the first item is right" mccheck first seed="$mc_seed"
 	ok "every item is there" mc_check check
 	ok "its session lives on for the next update" \
 		test "$(luo_sysfs sessions_out)" = 1
+	ok "luoctl check sees the hooks of this kernel" wait_for 20 hooks_seen
 	ok "luoctl report has all parts of the blackout" whole_report
 	ok "... for readers" sh -c 'luoctl report | grep "^exec: *cache: its command was down for"'
 	ok "... as a picture" sh -c 'luoctl report --svg /run/report.svg && tail -n 1 /run/report.svg | grep "^</svg>$"'
