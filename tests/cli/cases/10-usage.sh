@@ -11,6 +11,35 @@ for command in check status list show monitor load unload kexec report exec sess
 	expect 2 "$command: unknown option is usage" "${luoctl[@]}" $command --frobnicate &&
 		says "$command: unknown option is usage" "luoctl $command --help"
 done
+# What --help lists is in the manual, and is completed; the latter has nothing else.
+top=$here/../..
+completed() {
+	bash -c '. "$1"; COMP_WORDS=(luoctl "$2" --) COMP_CWORD=2; _luoctl; printf "%s\n" "${COMPREPLY[@]}"' \
+		bash "$top/tools/completion/luoctl" "$1" | grep -v '^--$' | sort
+}
+for command in check status list show monitor load unload kexec report exec session; do
+	sed -n 's/^ *\(-[a-z], \)\?\(--[a-z-]*\) .*/\2/p' "$here/golden/help-$command" | sort >"$work/options"
+	if ! completed "$command" | diff "$work/options" - >"$work/diff"; then
+		not_ok "$command: options are completed" "$(cat "$work/diff")"
+	else
+		ok "$command: options are completed"
+	fi
+	grep -vx -e --help "$work/options" | while read -r option; do
+		grep -qF -e "*$option*" "$top/man/luoctl.1.scd" || echo "$option"
+	done >"$work/diff"
+	if [ -s "$work/diff" ]; then
+		not_ok "$command: options are in the manual" "$(cat "$work/diff")"
+	else
+		ok "$command: options are in the manual"
+	fi
+done
+bash -c '. "$1"; COMP_WORDS=(luoctl "") COMP_CWORD=1; _luoctl; printf "%s\n" "${COMPREPLY[@]}"' \
+	bash "$top/tools/completion/luoctl" | grep -v '^--' | sort >"$work/commands"
+if sed -n 's/^  \([a-z]*\)  .*/\1/p' "$here/golden/help" | sort | diff - "$work/commands" >"$work/diff"; then
+	ok 'every command is completed'
+else
+	not_ok 'every command is completed' "$(cat "$work/diff")"
+fi
 expect 0 'version' "$bin/luoctl" --version && says 'version' "luoctl $(cat "$here/../../VERSION")"
 
 usage_of() {
