@@ -4,7 +4,7 @@
 # chain: A B
 # memory: 1G
 # initrd: debian
-# time: 240
+# time: 400
 # when: deb
 
 # What the initramfs has left: checked before the case does anything.
