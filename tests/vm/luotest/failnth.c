@@ -133,9 +133,12 @@ static int run_rehearse(int *ret)
 	static char page[PAGE];
 	static unsigned int nth;
 
-	/* So that blocks have to be written again, some larger than before. */
-	for (unsigned int i = 0; i < 96; i++)
-		if (pwrite(file, page, PAGE, ((nth * 96 + i) * 3 % 3000) * PAGE) != (ssize_t)PAGE)
+	/*
+	 * More single pages than a block has room for, so that there is something to
+	 * allocate; but not for ever, or there would be no end.
+	 */
+	for (unsigned int i = 0; nth < 8 && i < 600; i++)
+		if (pwrite(file, page, PAGE, (1600 + (nth * 600 + i) * 2) * PAGE) != (ssize_t)PAGE)
 			die("pwrite");
 	nth++;
 	if (ioctl(device, LIVEUPDATE_IOCTL_REHEARSE, &arg))
