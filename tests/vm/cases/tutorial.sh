@@ -2,7 +2,8 @@
 # shellcheck disable=SC2154
 # SPDX-License-Identifier: GPL-2.0-or-later
 # case: the commands of docs/tutorial.md do what it says
-# chain: A B
+# chain: 6.1 6.12
+# chain-all: 6.12 6.1
 # memory: 512M
 # time: 180
 
