@@ -93,8 +93,7 @@ static int fail_reading(struct luoctl *ctl, int r)
 	case LUO_PROVIDER_KERNEL:
 		return fail("this kernel's own live update has no list of sessions");
 	default:
-		return fail("live update is off: the liveupdate module is not loaded ('luoctl check' "
-			    "says more)");
+		return fail_off();
 	}
 }
 

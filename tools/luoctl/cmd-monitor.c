@@ -138,8 +138,7 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	if (r == -ENOENT && luo_system_get_provider(ctl->system) == LUO_PROVIDER_KERNEL)
 		return fail("this kernel's own live update tells no status");
 	if (r == -ENOENT)
-		return fail("live update is off: the liveupdate module is not loaded ('luoctl check' "
-			    "says more)");
+		return fail_off();
 	if (r < 0)
 		return fail("watching the module: %s", strerror(-r));
 	r = monitor(ctl, watch, until, json, deadline);

@@ -387,8 +387,7 @@ static int run(struct luoctl *ctl, const struct command *self, int argc, char **
 	if (status.provider == LUO_PROVIDER_KERNEL)
 		return fail("this kernel's own live update tells no times");
 	if (status.provider == LUO_PROVIDER_NONE)
-		return fail("live update is off: the liveupdate module is not loaded ('luoctl check' "
-			    "says more)");
+		return fail_off();
 	if (!make_timeline(&status, &line))
 		return fail(status.generation ?
 				    "the times of the last live update are unknown: the two kernels "

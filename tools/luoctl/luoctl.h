@@ -41,6 +41,8 @@ int open_device(struct luoctl *ctl, const char *who, struct luo_device **ret);
 void say(const char *format, ...) PRINTF(1, 2);
 /* The same, and returns EXIT_FAILED. */
 int fail(const char *format, ...) PRINTF(1, 2);
+/* The same where neither the module nor the kernel has live update. */
+int fail_off(void);
 /* The same with a pointer to --help, and returns EXIT_USAGE. */
 int usage(const struct command *self, const char *format, ...) PRINTF(2, 3);
 /* After getopt_long() returned '?' or ':'; it has said what is wrong. */

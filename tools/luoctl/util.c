@@ -48,6 +48,12 @@ int fail(const char *format, ...)
 	return EXIT_FAILED;
 }
 
+int fail_off(void)
+{
+	return fail("live update is off: the liveupdate module is not loaded ('luoctl check' says "
+		    "more)");
+}
+
 int usage_hint(const struct command *self)
 {
 	fprintf(stderr, "Try 'luoctl %s%s--help'.\n", self ? self->name : "", self ? " " : "");
